@@ -83,6 +83,7 @@ SOLE_IMPORTERS = {
         "daemon/web/sending.py",
         "daemon/web/server_folders.py",
         "daemon/web/static_files.py",
+        "daemon/web/upload_ids.py",
         "daemon/web/versions.py",
     },
     "uvicorn": {"daemon/web/server.py", "daemon/web/protocol.py"},

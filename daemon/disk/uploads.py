@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -137,9 +138,12 @@ def discard(path: Path) -> None:
 
 
 def discard_incoming(root: Path) -> None:
-    """Delete what an earlier server has not received completely."""
+    """Delete what an earlier server has not received or written completely."""
     for folder in tree.folders(root / INCOMING):
         discard(folder)
+    for entry in tree.listing(root / ORDERS):
+        if entry.path.name.startswith("."):
+            files.remove(entry.path)
 
 
 def waiting(root: Path) -> list[str]:
@@ -203,9 +207,12 @@ def has_picture(root: Path, upload_id: str) -> bool:
 
 
 def give_order(root: Path, name: str, order: Json) -> None:
-    """Write an order, durably; one of the same name is replaced."""
+    """Write an order, durably; one of the same name is replaced.
+
+    Another thread may write the same order now, so each has a part of its own.
+    """
     make_folder(root / ORDERS)
-    part = root / ORDERS / f".{name}.part"
+    part = root / ORDERS / f".{name}-{secrets.token_hex(4)}.part"
     with create(part) as stream:
         stream.write(json.dumps(order).encode())
         stream.flush()

@@ -102,7 +102,12 @@ class Access:
         origin = head.headers.get("origin", "").lower()
         if origin not in self.origins:
             return {}
-        return {"Access-Control-Allow-Origin": head.headers["origin"], "Vary": "Origin"}
+        return {
+            "Access-Control-Allow-Origin": head.headers["origin"],
+            # All of them, as no browser sends credentials of its own here: X-Picture-Id and others.
+            "Access-Control-Expose-Headers": "*",
+            "Vary": "Origin",
+        }
 
 
 def is_open(path: str) -> bool:

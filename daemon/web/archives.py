@@ -23,7 +23,7 @@ from daemon.ledger.ledger import Drop, Ending
 from daemon.portable_names import portable
 from daemon.web.answers import file_headers
 from daemon.web.bodies import json_fields
-from daemon.web.drops import DropPages, members, zip_members
+from daemon.web.drops import DropPages
 from daemon.web.pictures import Pictures
 from daemon.web.problems import Problem, bad_request, not_found
 from daemon.web.site import Site
@@ -84,7 +84,7 @@ class Archives:
         if not isinstance(has_originals, bool):
             raise bad_request("invalid_originals", "originals is true or false")
         if "drop" in asked:
-            name, found, missing = self.of_drop(asked["drop"], has_originals=has_originals)
+            name, found, missing = await self.of_drop(asked["drop"], has_originals=has_originals)
         else:
             name = name_of(asked.get("name", "pictures"))
             chosen = list(chosen_of(asked["pictures"]))
@@ -92,7 +92,9 @@ class Archives:
         archive = Archive(f"{name}.zip", tuple(found), self.site.clock() + LIFE_S)
         return JSONResponse(self.keep(archive) | {"missing": missing}, HTTPStatus.CREATED)
 
-    def of_drop(self, drop_id: object, *, has_originals: bool) -> tuple[str, list[Member], int]:
+    async def of_drop(
+        self, drop_id: object, *, has_originals: bool
+    ) -> tuple[str, list[Member], int]:
         """Return the name of a drop, its files, and 0."""
         if isinstance(drop_id, float) and drop_id.is_integer():
             drop_id = int(drop_id)  # JSON has one kind of numbers
@@ -101,8 +103,8 @@ class Archives:
         drop = self.pages.find(str(drop_id)).drop
         if not files.is_folder(drop.path):
             raise Problem(HTTPStatus.GONE, "gone", "the drop was deleted since")
-        names = members(drop, self.pages.endings(drop), has_originals=has_originals)
-        return as_text(Path(drop.path.name)), zip_members(drop, names), 0
+        found = await self.site.run(self.pages.members, drop, has_originals=has_originals)
+        return as_text(Path(drop.path.name)), found, 0
 
     async def of_pictures(
         self, chosen: list[Chosen], *, has_originals: bool

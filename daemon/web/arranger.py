@@ -3,10 +3,10 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from subprocess import TimeoutExpired
 from typing import Any, BinaryIO
 
 from daemon.disk import uploads
@@ -52,7 +52,7 @@ class Arranger:
         made = await self.site.run(uploads.nameless, self.site.root)
         try:
             async with self.turn:
-                status = await self.site.run(run, stream, wish, background, made)
+                status = await self.site.run(self.run, stream, wish, background, made)
             if status is None or status not in (0, BAD_BACKGROUND):
                 raise bad_request(code, "the result cannot be arranged so: it is too large")
             if status:
@@ -61,6 +61,30 @@ class Arranger:
         except BaseException:
             made.close()
             raise
+
+    def run(
+        self, stream: BinaryIO, wish: Json, background: BinaryIO | None, made: BinaryIO
+    ) -> int | None:
+        """Run the process, which writes into ``made``; None if it takes too long."""
+        given = {name: value for name, value in wish.items() if name != "has_background"}
+        given["background"] = None
+        passed: tuple[int, ...] = ()
+        if background is not None:
+            background.flush()
+            background.seek(0)
+            passed = (background.fileno(),)
+            given["background"] = background.fileno()
+        with suppress(TimeoutExpired):
+            status, _ = self.site.programs.run(
+                (sys.executable, "-m", PROGRAM, json.dumps(given)),
+                timeout_s=PATIENCE_S,
+                stdin=stream,
+                stdout=made,
+                pass_fds=passed,
+                environment=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+            return status
+        return None
 
 
 def read(made: BinaryIO) -> Arranged:
@@ -71,32 +95,6 @@ def read(made: BinaryIO) -> Arranged:
     suffix = f".{told['type'].rpartition('/')[2].replace('jpeg', 'jpg')}"
     size = end - made.tell()
     return Arranged(made, size, suffix, told["width"], told["height"], told["foreground"])
-
-
-def run(stream: BinaryIO, wish: Json, background: BinaryIO | None, made: BinaryIO) -> int | None:
-    """Run the process, which writes into ``made``; None if it takes too long."""
-    given = {name: value for name, value in wish.items() if name != "has_background"}
-    given["background"] = None
-    passed: tuple[int, ...] = ()
-    if background is not None:
-        background.flush()
-        background.seek(0)
-        passed = (background.fileno(),)
-        given["background"] = background.fileno()
-    arguments = [sys.executable, "-m", PROGRAM, json.dumps(given)]
-    with suppress(subprocess.TimeoutExpired):
-        ended = subprocess.run(
-            arguments,
-            stdin=stream,
-            stdout=made,
-            stderr=subprocess.DEVNULL,
-            pass_fds=passed,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        return ended.returncode
-    return None
 
 
 def no_subject() -> Problem:

@@ -20,6 +20,11 @@ class ClientGone(Exception):
     """The connection was cut while the body came."""
 
 
+def kind_of(request: Request) -> str:
+    """Return the media type of a body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def check_length(request: Request, limit_bytes: int) -> None:
     """Refuse a body by the length that it announces."""
     text = request.headers.get("content-length")

@@ -17,9 +17,10 @@ from daemon.web import limits
 from daemon.web.answers import file_headers
 from daemon.web.pictures import Pictures, check_no_fields, read_options
 from daemon.web.problems import Problem, busy
-from daemon.web.reception import Reception, ids
+from daemon.web.reception import Reception
 from daemon.web.sending import open_file
 from daemon.web.site import Site
+from daemon.web.upload_ids import ids
 
 #: How often it is looked whether the ledger has changed; rows are read only then.
 POLL_S = 0.01

@@ -8,17 +8,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from daemon.disk import files, quarantine_names, uploads
+from daemon.disk import uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
-from daemon.web.pictures import delete_order, entry_of, links, read_options
+from daemon.web.pictures import check_original, delete_order, entry_of, links, read_options
 from daemon.web.problems import Problem, not_found, too_large
-from daemon.web.reception import Reception, ids
+from daemon.web.reception import Reception
 from daemon.web.sending import gone, open_file, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
+from daemon.web.upload_ids import ids
 
 Json = dict[str, Any]  # Any: JSON
 OF_ORIGINAL = "original-"
@@ -64,7 +65,8 @@ class DropPictures:
         if job is None or job.drop != drop.id or self.is_deleted(job):
             raise not_found("there is no such picture: it was deleted, or never here")
         if job.state not in (State.DONE, State.FAILED):
-            raise wrong_state(job, "done")
+            text = f"the picture is {job.state.value}: ask again when it has ended"
+            raise Problem(HTTPStatus.CONFLICT, f"picture_{job.state.value}", text)
         return Found(drop, self.site.ledger.records.ending(job_id))
 
     def is_deleted(self, job: Job) -> bool:
@@ -167,13 +169,7 @@ class DropPictures:
         if is_doubt_needed and job.state is State.DONE and not is_doubtful(self.site, job):
             text = "the picture is not for review any more: somebody has judged it"
             raise Problem(HTTPStatus.CONFLICT, "already_judged", text)
-        if verb == "reject":
-            has_original = job.archive is not None and files.exists(job.archive)
-        else:
-            has_original = quarantine_names.holds(job.quarantine, job.id)
-        if verb in ("reject", "retry") and not (job.is_kept or has_original):
-            text = "its original is gone: it can only be deleted"
-            raise Problem(HTTPStatus.CONFLICT, "no_original", text)
+        check_original(job, verb)
 
 
 def is_doubtful(site: Site, job: Job) -> bool:

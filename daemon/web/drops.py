@@ -1,6 +1,7 @@
 """``/api/v1/drops``: output folders, and each of them as a zip that is made while it is sent."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from daemon.disk import files, store
 from daemon.jobs import State
 from daemon.json_values import as_text, utc
 from daemon.ledger.ledger import Drop, Ending
+from daemon.ledger.records import Records
 from daemon.web import redacted_manifests
 from daemon.web.answers import file_headers
 from daemon.web.pictures import entry_of
@@ -100,12 +102,21 @@ class DropPages:
             return await self.zip(request, text.removesuffix(".zip"))
         check_known(request, set())
         found = self.find(text)
-        pictures = [self.picture(found.drop, one) for one in self.endings(found.drop)]
-        return JSONResponse(self.summary(found) | {"pictures": pictures})
+        summary, pictures = self.summary(found), await self.site.run(self.pictures, found.drop)
+        content = b'%s,"pictures":[%s]}' % (as_json(summary)[:-1], pictures)
+        return Response(content, media_type="application/json")
+
+    def pictures(self, drop: Drop) -> bytes:
+        """Return the entries of a drop's pictures as JSON, with commas between them.
+
+        One at a time, because all threads wait while Python writes JSON.
+        """
+        return b",".join(as_json(self.picture(drop, one)) for one in self.endings(drop))
 
     def endings(self, drop: Drop) -> list[Ending]:
-        """Return how the ended jobs of a drop ended."""
-        return self.site.ledger.records.endings(drop)
+        """Return how the ended jobs of a drop ended; in another thread, as there may be many."""
+        with closing(self.site.ledger.open_another()) as ledger:
+            return Records(ledger).endings(drop)
 
     def picture(self, drop: Drop, ending: Ending) -> Json:
         """Return a picture's entry, and the id by which the API knows it, if it does."""
@@ -119,11 +130,15 @@ class DropPages:
         drop = self.find(text).drop
         if not files.is_folder(drop.path):
             raise Problem(HTTPStatus.GONE, "gone", "the drop was deleted since")
-        names = members(drop, self.endings(drop), has_originals=has_originals)
         headers = file_headers(f"{as_text(Path(drop.path.name))}.zip", is_shown=False)
         if request.method == "HEAD":
             return Response(headers=headers)
-        return StreamingResponse(send_zip(self.site, zip_members(drop, names)), headers=headers)
+        found = await self.site.run(self.members, drop, has_originals=has_originals)
+        return StreamingResponse(send_zip(self.site, found), headers=headers)
+
+    def members(self, drop: Drop, *, has_originals: bool) -> list[Member]:
+        """Return the files of a drop for a zip; in another thread."""
+        return zip_members(drop, members(drop, self.endings(drop), has_originals=has_originals))
 
     async def manifest(self, request: Request) -> Response:
         """Answer a drop's manifest, without paths of this machine."""
@@ -151,6 +166,11 @@ class DropPages:
         order = {"do": "delete-drop", "id": drop.id, "opened_at": drop.opened_at}
         await self.site.order(delete_order(found.drop), order)
         return JSONResponse({"id": found.drop.id, "state": "deleting"}, HTTPStatus.ACCEPTED)
+
+
+def as_json(content: Json) -> bytes:
+    """Return an object as the API writes it."""
+    return bytes(JSONResponse(content).body)
 
 
 def delete_order(drop: Drop) -> str:

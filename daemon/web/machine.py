@@ -3,11 +3,11 @@
 import asyncio
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from daemon.ledger.history import MINUTE_S, History
 from daemon.web import limits
 from daemon.web.drops import check_known, number_of
 from daemon.web.problems import takes_long, unavailable
+from daemon.web.programs import Programs
 from daemon.web.site import Site
 
 Json = dict[str, Any]  # Any: JSON
@@ -26,6 +27,7 @@ DISKS_S = 10.0
 CHECKS_S = 60.0
 #: A disk that does not answer holds one thread, and the answer is an older one, or none.
 PATIENCE_S = 3.0
+DOCTOR = (sys.executable, "-m", "daemon", "doctor", "--json")
 DOCTOR_S = 60.0
 #: Then a client is told to ask again.
 CHECKS_PATIENCE_S = 8.0
@@ -126,7 +128,9 @@ class Machine:
 
     async def run_checks(self) -> Json:
         """Run the command in a process of its own: it reads much, and a disk may hang."""
-        found = await self.site.run(examine, self.site.settings.config_path, self.site.redacted)
+        site = self.site
+        config_path = site.settings.config_path
+        found = await site.run(examine, site.programs, config_path, redact=site.redacted)
         return found | {"checked_at": utc(self.site.clock())}
 
 
@@ -139,21 +143,17 @@ def space_of(place: Path) -> Json | None:
     return {"name": place.name, "free": usage.free, "total": usage.total, "disk": disk}
 
 
-def examine(config_path: Path | None, redact: Callable[[str], str]) -> Json:
+def examine(programs: Programs, config_path: Path | None, *, redact: Callable[[str], str]) -> Json:
     """Return the findings of `cvunetd doctor`; `Problem` if it does not end or says nothing.
 
     ``redact``: hides what clients need not know.
     """
-    command = [sys.executable, "-m", "daemon", "doctor", "--json"]
-    if config_path is not None:
-        command += ["--config", str(config_path)]
+    where = () if config_path is None else ("--config", str(config_path))
     try:
-        answer = subprocess.run(
-            command, capture_output=True, timeout=DOCTOR_S, check=False, stdin=subprocess.DEVNULL
-        )
-        content = json.loads(answer.stdout)
+        _, answer = programs.run((*DOCTOR, *where), timeout_s=DOCTOR_S)
+        content = json.loads(answer)
         findings = [finding_of(one, redact) for one in content["findings"]]
-    except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
+    except (TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise unavailable("`cvunetd doctor` gives no answer: run it on the machine") from error
     return {"is_well": bool(content["is_well"]), "findings": findings}
 

@@ -46,13 +46,22 @@ def document() -> Json:
         "security": [{}, {"key": []}, {"bearer": []}],
         "paths": paths(),
         "components": {
-            "schemas": SCHEMAS | openapi_history.SCHEMAS | openapi_compatible.SCHEMAS,
+            "schemas": joined(SCHEMAS, openapi_history.SCHEMAS, openapi_compatible.SCHEMAS),
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
     }
+
+
+def joined(*parts: Json) -> Json:
+    """Return all members of objects that have none in common."""
+    found: Json = {}
+    for part in parts:
+        assert found.keys().isdisjoint(part), found.keys() & part
+        found |= part
+    return found
 
 
 def options() -> list[Json]:
@@ -133,7 +142,7 @@ def cutouts() -> Json:
         "Cut one picture out; the answer is the result",
         {"200": None},
         parameters=[NAME, IDEMPOTENCY_KEY, *options()],
-        problems=("400", "408", "409", "413", "422", "429", "503", "504", "507"),
+        problems=("400", "408", "409", "413", "415", "422", "429", "503", "504", "507"),
     )
     found["responses"]["200"] = answer("The result", "image/*")
     return found | {"requestBody": form(is_one=True)}

@@ -33,8 +33,9 @@ COLOUR: Json = {
     "pattern": "^(#?([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})|[a-zA-Z]{3,20})$",
     "examples": ["81d4fa", "#fff", "81d4fa77", "red"],
 }
-REMOVE_BG_ERRORS = ("400", "403", "408", "421", "422", "429", "500", "503", "504", "507")
-REMBG_ERRORS = ("400", "401", "403", "408", "413", "421", "422", "429", "500", "503", "504", "507")
+ACCOUNT_ERRORS = ("400", "403", "408", "421", "422", "429", "500", "503", "504", "507")
+REMOVE_ERRORS = ("400", "403", "408", "415", "421", "422", "429", "500", "503", "504", "507")
+REMBG_ERRORS = ("401", "413", *REMOVE_ERRORS)
 PLACE = {
     "foreground_left": COUNT,
     "foreground_top": COUNT,
@@ -131,10 +132,10 @@ def remove() -> Json:
     found = described(
         "Cut a picture out as remove.bg does; give exactly one of image_file, image_file_b64,"
         " image_url",
-        REMOVE_BG_ERRORS,
+        REMOVE_ERRORS,
         "RemoveBgErrors",
     )
-    good: Json = answer("The result; JSON for Accept: application/json", "image/*")
+    good: Json = answer("The result; JSON for clients that prefer it (Accept)", "image/*")
     good["content"] |= {
         "application/zip": {},
         "application/json": {"schema": ref("RemoveBgResult")},
@@ -157,7 +158,7 @@ def account() -> Json:
     """Return remove.bg's operation on an account."""
     found = described(
         "Ask for credits as remove.bg's clients do: there are always some",
-        REMOVE_BG_ERRORS,
+        ACCOUNT_ERRORS,
         "RemoveBgErrors",
     )
     found["responses"]["200"] = answer("Credits", "application/json", ref("RemoveBgAccount"))
@@ -224,6 +225,6 @@ def described(summary: str, codes: tuple[str, ...], schema: str) -> Json:
     """Return an operation with its refusals: their statuses, and the schema of all of them."""
     answers: Json = {
         code: answer(HTTPStatus(int(code)).phrase, "application/json", ref(schema))
-        for code in codes
+        for code in sorted(codes)
     }
     return {"summary": summary, "responses": answers}

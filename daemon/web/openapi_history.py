@@ -43,7 +43,7 @@ SCHEMAS: Json = {
     "States": record({"pictures": many(FACTS)}),
     "Entry": FACTS,
     "DropDeletion": record({"id": COUNT, "state": {"const": "deleting"}}),
-    "Version": record({"id": ID, "name": TEXT, "href": TEXT}),
+    "DropVersion": record({"id": ID, "name": TEXT, "href": TEXT}),
     "Decision": record({"id": ID, "order": {"enum": list(VERBS)}}),
     "Archive": record({"href": TEXT, "expires_at": TEXT, "files": COUNT, "missing": COUNT}),
     "ServerFolders": record({"folders": many(record({"id": COUNT, "name": TEXT}))}),
@@ -174,7 +174,7 @@ def version(options: list[Json]) -> Json:
     """Return the operation that takes an original in once more."""
     return operation(
         "Cut the original out again, as an upload of its own, with other options",
-        {"202": ref("Version")},
+        {"202": ref("DropVersion")},
         parameters=[DROP_ID, JOB_ID, IDEMPOTENCY_KEY, *options],
         problems=("400", "409", "410", "413", "422", "429"),
     )

@@ -1,4 +1,4 @@
-"""JSON and urlencoded forms that hold a picture as base64, read as they come.
+"""JSON and forms that hold a picture as base64, read as they come.
 
 Python's parsers need the whole text, and up to 80 times its bytes. Here the picture's text goes on
 piece by piece, and only what stands around it is kept for them.
@@ -22,6 +22,7 @@ PIECE_BYTES = 65_536
 ESCAPE_BYTES = 6
 #: Of what stands before the picture's text: the field's name, quotes, spaces.
 BEGIN_BYTES = 256
+FIELD = "image_file_b64"
 WHITESPACE = string.whitespace.encode()
 DATA_URL = b"data:"
 DATA_URL_BYTES = 200
@@ -103,6 +104,37 @@ class Base64Text:
             raise ValueError("the end is missing")
 
 
+class FileText:
+    """The text of a picture. Give it pieces, and it yields the picture.
+
+    ``file`` is the field that the picture has in the parts.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.text = Base64Text()
+        self.has_begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[Part]:
+        """Yield what is complete by this piece; `Problem` if it is no base64."""
+        try:
+            content = self.text.add(chunk)
+        except ValueError as error:
+            raise no_base64() from error
+        if content and not self.has_begun:
+            self.has_begun = True
+            yield FileBegin(self.file, "")
+        if content:
+            yield FileBytes(content)
+
+    def finish(self) -> None:
+        """Check that the picture is complete."""
+        try:
+            self.text.finish()
+        except ValueError as error:
+            raise no_base64() from error
+
+
 class PictureText:
     """A body with a picture's text. Give it chunks, and it yields the picture.
 
@@ -118,8 +150,7 @@ class PictureText:
         """The place in it from which on a picture may begin."""
         self.cut = b""
         """The beginning of an escape."""
-        self.picture: Base64Text | None = None
-        self.has_begun = False
+        self.picture: FileText | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Part]:
         """Yield what is complete by this chunk; `Problem` if it is wrong."""
@@ -142,23 +173,19 @@ class PictureText:
         if begin is not None:
             text, self.kept = self.kept[begin.end() :], self.kept[: begin.end()]
             self.begins_at = begin.end()
-            self.picture, self.has_begun = Base64Text(), False
+            self.picture = FileText(self.file)
         if len(self.kept) > limits.MAX_FIELD_BYTES:
             detail = f"the body has more than {limits.MAX_FIELD_BYTES} bytes besides image_file_b64"
             raise bad_request(self.grammar.code, detail)
         return text if begin is not None else b""
 
-    def decode(self, picture: Base64Text, piece: bytes) -> Iterator[Part]:
+    def decode(self, picture: FileText, piece: bytes) -> Iterator[Part]:
         """Yield the bytes of a piece of the picture's text."""
         try:
-            content = picture.add(self.grammar.plain(piece))
+            text = self.grammar.plain(piece)
         except ValueError as error:
             raise no_base64() from error
-        if content and not self.has_begun:
-            self.has_begun = True
-            yield FileBegin(self.file, "")
-        if content:
-            yield FileBytes(content)
+        yield from picture.feed(text)
 
     def leave(self, rest: bytes) -> bytes:
         """Return what comes after the picture's text, if that has ended."""
@@ -175,10 +202,7 @@ class PictureText:
         """Check that the picture is complete."""
         if self.picture is None:
             return
-        try:
-            self.picture.finish()
-        except ValueError as error:
-            raise no_base64() from error
+        self.picture.finish()
         if self.cut:
             raise no_base64()
         self.picture = None

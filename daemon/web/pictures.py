@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from daemon.config import request_options as options
 from daemon.config.request_options import BadOption, Options
-from daemon.disk import uploads
+from daemon.disk import files, quarantine_names, uploads
 from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
@@ -18,10 +18,11 @@ from daemon.lifecycle import late_changes, manifests
 from daemon.renderings import Rendering
 from daemon.web import limits, redacted_manifests
 from daemon.web.problems import Problem, bad_request, not_found
-from daemon.web.reception import Reception, ids, query_of
+from daemon.web.reception import Reception, query_of
 from daemon.web.sending import gone, pieces_of, send_file, send_thumbnail
 from daemon.web.site import Site
 from daemon.web.thumbnails import SIDES_PX, Thumbnails
+from daemon.web.upload_ids import ids
 
 Json = dict[str, Any]  # Any: JSON
 MAX_PICTURES = limits.MAX_PARTS
@@ -173,14 +174,26 @@ class Pictures:
         found = self.ending(upload_id)
         state = "waiting" if found is None else found.job.state.value
         wanted = "failed" if verb == "retry" else "done"
-        if state != wanted:
+        if found is None or state != wanted:
             text = f"the picture is {state}: only one that is {wanted} can be {VERBS[verb]}"
             raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", text)
+        check_original(found.job, verb)
         await self.site.order(f"{verb}-{upload_id}", {"do": verb, "id": upload_id})
         return JSONResponse({"id": upload_id, "order": verb}, HTTPStatus.ACCEPTED)
 
 
 VERBS = {"retry": "tried again", "approve": "approved", "reject": "rejected"}
+
+
+def check_original(job: Job, verb: str) -> None:
+    """Refuse what the daemon could not do, because a picture's original is gone."""
+    if verb == "reject":
+        has_original = job.archive is not None and files.exists(job.archive)
+    else:
+        has_original = quarantine_names.holds(job.quarantine, job.id)
+    if verb in ("reject", "retry") and not (job.is_kept or has_original):
+        text = "its original is gone: it can only be deleted"
+        raise Problem(HTTPStatus.CONFLICT, "no_original", text)
 
 
 def entry_of(site: Site, drop: Drop, ending: Ending) -> Json:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -15,16 +15,24 @@ from daemon.disk import uploads
 from daemon.disk.uploads import Staged
 from daemon.lifecycle import waited_clips
 from daemon.web import limits
-from daemon.web.bodies import chunks
-from daemon.web.multipart import Field, FileBegin, FileBytes, FileEnd, FormParser, Parser, Part
+from daemon.web.bodies import chunks, kind_of
+from daemon.web.multipart import (
+    Field,
+    FileBegin,
+    FileBytes,
+    FileEnd,
+    FormParser,
+    Parser,
+    Part,
+    Readers,
+)
 from daemon.web.names import safe_name
 from daemon.web.problems import Problem, bad_request
 from daemon.web.site import Site
+from daemon.web.upload_ids import MakeId
 
 FORM = "multipart/form-data"
-KEY_LETTERS = 255
-#: From the number of a picture in its request to its id.
-MakeId = Callable[[int], str]
+OUR_FIELDS = frozenset({"image"})
 
 
 @dataclass
@@ -89,21 +97,21 @@ class Reception:
     async def receive(self, request: Request) -> None:
         """Receive a form, or a body that is the picture itself."""
         self.has_key = "idempotency-key" in request.headers
-        kind = request.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() == FORM:
-            await self.receive_form(request, FormParser(kind))
+        if kind_of(request) == FORM:
+            await self.receive_parts(request)
         else:
             await self.begin(request.query_params.get("name", ""))
             async for chunk in chunks(request, self.site.limit_bytes):
                 await self.add(chunk)
         self.check_not_empty()
 
-    async def receive_parts(self, request: Request) -> None:
-        """Receive a form, which may be without a picture."""
-        kind = request.headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != FORM:
+    async def receive_parts(self, request: Request, readers: Readers | None = None) -> None:
+        """Receive a form, which may be without a picture; of ``readers`` see `FormParser`."""
+        if kind_of(request) != FORM:
             raise bad_request("invalid_form", "send a multipart form")
-        await self.receive_form(request, FormParser(kind))
+        files = (self.allowed or OUR_FIELDS) | self.side_fields
+        form = FormParser(request.headers["content-type"], files=files, readers=readers)
+        await self.receive_form(request, form)
 
     async def receive_chunks(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Receive one picture from somewhere else than the request's body."""
@@ -176,6 +184,13 @@ class Reception:
         """Begin a picture."""
         if len(self.pictures) >= self.max_pictures:
             raise bad_request("multiple_sources", f"at most {self.max_pictures} pictures at once")
+        if len(self.pictures) >= (most := self.site.settings.web.max_waiting):
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "too_many_pictures",
+                f"there is never room for so many: send at most {most} at once (web.max_waiting)",
+                is_closing=True,
+            )
         upload_id = self.make_id(len(self.pictures))
         if upload_id in self.site.receiving:
             raise Problem(
@@ -267,22 +282,6 @@ class Reception:
             if job.upload is not None:
                 return job.upload.sha256
         return None
-
-
-def ids(site: Site, request: Request) -> MakeId:
-    """Return how pictures of a request get their ids; the same ones for an Idempotency-Key."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return lambda number: site.new_id()
-    if not 0 < len(key) <= KEY_LETTERS:
-        raise bad_request("invalid_idempotency_key", f"it has 1 to {KEY_LETTERS} letters")
-    owner = request.scope["state"].get("key_name") or ""
-
-    def make(number: int) -> str:
-        text = json.dumps([owner, key, number])
-        return hashlib.sha256(text.encode()).hexdigest()[:22]
-
-    return make
 
 
 def query_of(request: Request, known: frozenset[str]) -> Iterator[tuple[str, str]]:

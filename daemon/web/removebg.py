@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,10 +17,10 @@ from daemon.json_values import as_text
 from daemon.ledger.ledger import Ending
 from daemon.web.answers import file_headers
 from daemon.web.arranger import Arranger, no_subject
-from daemon.web.bodies import form_fields, members
+from daemon.web.bodies import form_fields, kind_of, members
 from daemon.web.cutouts import Cutouts
 from daemon.web.fetching import fetch, refused
-from daemon.web.picture_texts import JSON, URLENCODED, PictureText, decoded
+from daemon.web.picture_texts import FIELD, JSON, URLENCODED, FileText, PictureText, decoded
 from daemon.web.pictures import checked
 from daemon.web.problems import bad_request
 from daemon.web.reception import FORM, Reception
@@ -38,6 +40,10 @@ Json = dict[str, Any]  # Any: JSON
 FIELDS = frozenset({FILE})
 SIDE_FIELDS = frozenset({BACKGROUND_FILE})
 IGNORED = "X-Ignored-Parameters"
+JSON_TYPE = "application/json"
+PICTURE_TYPES = ("image/", "*/*")
+#: How much less a client likes one of the types that it accepts.
+QUALITY = re.compile(r";\s*q=(0(?:\.[0-9]{0,3})?)\s*(?:;|$)")
 SIDES = ("left", "top", "width", "height")
 
 
@@ -83,13 +89,13 @@ class RemoveBg:
 
     async def receive(self, request: Request, reception: Reception) -> dict[str, str]:
         """Receive picture and parameters, in any of three kinds of bodies."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = kind_of(request)
         if request.query_params:
             raise bad_request("invalid_parameter", "parameters stand in the body")
         if kind == FORM:
-            await reception.receive_parts(request)
+            await reception.receive_parts(request, {FIELD: partial(FileText, FILE)})
             pairs = [(one.name, one.value) for one in reception.fields]
-        elif kind == "application/json":
+        elif kind == JSON_TYPE:
             body = PictureText(JSON, FILE)
             await reception.receive_form(request, body)
             pairs = [(name, text_of(name, value)) for name, value in members(body.kept).items()]
@@ -114,14 +120,16 @@ class RemoveBg:
         if named[0] == URL:
             await reception.receive_chunks("", self.fetched(text, URL))
         elif named[0] == FILE:
-            raise bad_request("invalid_image_file", "image_file is no file: use a multipart form")
+            raise bad_request(
+                "invalid_image_file", "image_file is text: send it as a file of a multipart form"
+            )
         else:
             await reception.receive_chunks("", self.site.pieces(decoded(text)))
 
     async def add_background(self, given: dict[str, str], reception: Reception) -> None:
         """Fetch the background if it is a URL; `Problem` if there are two."""
         if BACKGROUND_FILE in given:
-            text = f"{BACKGROUND_FILE} is no file: use a multipart form"
+            text = f"{BACKGROUND_FILE} is text: send it as a file of a multipart form"
             raise bad_request(f"invalid_{BACKGROUND_FILE}", text)
         url = given.pop(BACKGROUND_URL, None)
         if url is None:
@@ -166,7 +174,7 @@ class RemoveBg:
                 raise no_subject()
         headers = self.headers(given, *facts)
         pieces = self.cutouts.pictures.pieces(stream, size)
-        if "application/json" in request.headers.get("accept", ""):
+        if prefers_json(request.headers.get("accept", "")):
             return in_json(pieces, size, headers)
         headers |= file_headers(name) | {"Content-Length": str(size)}
         return StreamingResponse(pieces, headers=headers)
@@ -195,6 +203,23 @@ class RemoveBg:
         return headers | ({IGNORED: ", ".join(names)} if names else {})
 
 
+def prefers_json(accept: str) -> bool:
+    """Whether a client prefers JSON to a picture (RFC 9110, section 12.5.1).
+
+    Axios names JSON beside ``*/*`` in all its requests, and means any answer.
+    """
+    for_json = for_picture = 0.0
+    for one in accept.lower().split(","):
+        kind, *_ = one.strip().partition(";")
+        lowered = QUALITY.search(one)
+        quality = 1.0 if lowered is None else float(lowered[1])
+        if kind.strip() == JSON_TYPE:
+            for_json = max(for_json, quality)
+        elif kind.startswith(PICTURE_TYPES):
+            for_picture = max(for_picture, quality)
+    return for_json > for_picture
+
+
 def in_json(pieces: AsyncIterator[bytes], size: int, headers: dict[str, str]) -> Response:
     """Return a result of ``size`` bytes as JSON, with the subject's place.
 
@@ -208,7 +233,7 @@ def in_json(pieces: AsyncIterator[bytes], size: int, headers: dict[str, str]) ->
     total = len(head) + 2 + 4 * ((size + 2) // 3) + len(tail)
     headers = headers | {"Content-Length": str(total)}
     content = in_base64(pieces, f'{head}"'.encode(), f'"{tail}'.encode())
-    return StreamingResponse(content, headers=headers, media_type="application/json")
+    return StreamingResponse(content, headers=headers, media_type=JSON_TYPE)
 
 
 async def in_base64(pieces: AsyncIterator[bytes], head: bytes, tail: bytes) -> AsyncIterator[bytes]:

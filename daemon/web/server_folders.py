@@ -22,8 +22,9 @@ from daemon.watching.ignored_names import OTHER_FILES, is_never_taken
 from daemon.web.drops import as_number, check_known, number_of
 from daemon.web.pictures import Pictures, links, read_options
 from daemon.web.problems import Problem, bad_request, not_found, too_large
-from daemon.web.reception import Reception, ids
+from daemon.web.reception import Reception
 from daemon.web.site import Site
+from daemon.web.upload_ids import ids
 
 Json = dict[str, Any]  # Any: JSON
 MAX_LISTED = 1000

@@ -19,6 +19,7 @@ from daemon.lifecycle.naming import new_id
 from daemon.messages import FileEvent, Message
 from daemon.web import limits
 from daemon.web.problems import Problem, busy, unavailable
+from daemon.web.programs import Programs
 from daemon.web.records import LedgerView
 from daemon.web.redaction import redact
 from daemon.web.reported import Reported
@@ -107,6 +108,7 @@ class Site:
         self.pool = ThreadPoolExecutor(limits.FILE_THREADS, "web-file")
         self.fetchers = ThreadPoolExecutor(limits.FETCH_THREADS, "web-fetch")
         self.children = Children()
+        self.programs = Programs()
 
     @property
     def root(self) -> Path:
@@ -238,7 +240,8 @@ class Site:
         return (self.root / uploads.ORDERS / f"{name}.json").exists()
 
     def close(self) -> None:
-        """Wait for what the threads do, end the children, and close the ledger."""
+        """End programs, wait for what the threads do, end the children, and close the ledger."""
+        self.programs.close()  # some take a minute, and threads wait for them
         self.pool.shutdown(wait=True)
         self.fetchers.shutdown(wait=True)
         self.children.close()

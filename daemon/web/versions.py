@@ -17,9 +17,10 @@ from daemon.json_values import as_text
 from daemon.web.bodies import chunks
 from daemon.web.pictures import Pictures, file_of, links, read_options
 from daemon.web.problems import Problem, bad_request
-from daemon.web.reception import Reception, ids
+from daemon.web.reception import Reception
 from daemon.web.sending import open_file
 from daemon.web.site import Site
+from daemon.web.upload_ids import ids
 
 PNG = "image/png"
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

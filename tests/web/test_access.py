@@ -202,6 +202,7 @@ def test_a_listed_origin_may_read(kit: Kit):
     assert first.status_code == 204
     assert "X-Api-Key" in first.headers["access-control-allow-headers"]
     assert then.headers["access-control-allow-origin"] == "https://shop.example"
+    assert then.headers["access-control-expose-headers"] == "*"  # such as X-Picture-Id
     assert then.headers["vary"] == "Origin"
 
 

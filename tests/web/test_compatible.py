@@ -78,6 +78,34 @@ def test_json_is_answered_to_whoever_accepts_it(kit: Kit):
     assert base64.b64decode(answer.json()["data"]["result_b64"]) == b"picture"
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("application/json, text/plain, */*", False),  # axios, Angular
+        ("application/json, text/javascript, */*; q=0.01", True),  # jQuery, asked for JSON
+        ("application/json, application/*+json", True),  # Spring
+        ("Application/JSON", True),
+        ("image/png, application/json", False),
+        ("image/*;q=0.5, application/json;q=0.9", True),
+        ("application/json;q=0.5, image/png", False),
+        ("application/json;q=0", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_json_goes_to_whoever_prefers_it(accept: str, is_json: bool):
+    """Not to clients that name it among all kinds, as axios does in remove.bg's own sample."""
+    assert removebg.prefers_json(accept) == is_json
+
+
+def test_a_client_that_accepts_anything_gets_the_picture(kit: Kit):
+    """Axios names JSON beside all other kinds."""
+    headers = {"Accept": "application/json, text/plain, */*"}
+    answer = kit.client.post(REMOVE, files=FILE, headers=headers)
+
+    assert (answer.status_code, answer.content) == (200, b"picture")
+
+
 async def split(content: bytes, *lengths: int) -> AsyncIterator[bytes]:
     """Bytes in pieces of these lengths, then the rest."""
     for length in lengths:

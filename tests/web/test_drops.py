@@ -4,13 +4,16 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from daemon.ledger.ledger import Drop, Ending
+from daemon.ledger.records import Records
 from daemon.reporting.latest_snapshot import LatestSnapshot
 from daemon.web import limits
 from daemon.web.events import Observer
@@ -66,6 +69,39 @@ def test_a_drop_as_a_zip(kit: Kit):
     assert set(large) == {*small, "originals/a.jpg", "originals/b.jpg", "originals/猫.jpg"}
     assert small["猫.png"] == "猫.jpg".encode()
     assert json.loads(small["manifest.json"])["version"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.get(f"{V1}/1"),
+        lambda client: client.get(f"{V1}/1.zip"),
+        lambda client: client.post("/api/v1/archives", json={"drop": 1}),
+    ],
+    ids=["drop", "zip", "archive"],
+)
+def test_a_large_drop_does_not_hold_other_clients_up(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, ask: Callable[[httpx.Client], httpx.Response]
+):
+    """They are answered while its rows are read."""
+    kit.wait(kit.upload())
+    real, has_begun, is_answered = Records.endings, threading.Event(), threading.Event()
+
+    def slow(records: Records, drop: Drop) -> list[Ending]:
+        has_begun.set()
+        is_answered.wait(10)
+        return real(records, drop)
+
+    monkeypatch.setattr(Records, "endings", slow)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, kit.client)
+        assert has_begun.wait(10)
+        try:
+            status = kit.client.get("/api/v1/drops", timeout=5)
+        finally:
+            is_answered.set()
+
+    assert (status.status_code, asked.result().is_success) == (200, True)
 
 
 def test_a_zip_is_made_in_small_steps(tmp_path: Path):

@@ -44,6 +44,23 @@ def names(kit: Kit, **query: str | int) -> list[str]:
     return [one["name"] for one in search(kit, **query)]
 
 
+@pytest.mark.parametrize(("verb", "ending"), [("GET", ""), ("DELETE", ""), ("POST", "/retry")])
+def test_a_picture_of_a_drop_has_its_address_once_it_has_ended(
+    tmp_path: Path, verb: str, ending: str
+):
+    """Before, a client is told to ask again later, not that another state is needed."""
+    with running(Kit(tmp_path, is_held=True)) as kit:
+        upload_id = kit.upload()
+        assert wait_for(lambda: kit.engine.held)
+        [(task, _)] = kit.engine.held
+        drop = kit.client.get(f"{V1}/pictures/{upload_id}").json()["drop"]
+        answer = kit.client.request(verb, f"{V1}/drops/{drop}/pictures/{task.job_id}{ending}")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "picture_running")
+        assert answer.json()["detail"] == "the picture is running: ask again when it has ended"
+        kit.engine.run_held()
+
+
 # --- search ------------------------------------------------------------------------------------
 
 

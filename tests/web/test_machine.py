@@ -1,6 +1,7 @@
 """Speed, disks and checks by HTTP."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from daemon.web import machine
 from daemon.web.machine import Remembered
+from daemon.web.problems import Problem
+from daemon.web.programs import Programs
 from daemon.web.redaction import redact
 from tests.web.web_kit import Kit, running, wait_for
 
@@ -113,3 +116,30 @@ def test_what_is_remembered_does_not_outlive_a_clock_that_is_set_back():
         return [first, await one.get(patience_s=1)]
 
     assert asyncio.run(ask_twice()) == [{"look": 1}, {"look": 2}]
+
+
+def test_a_check_that_hangs_does_not_hold_up_the_stop(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """On a dead disk `cvunetd doctor` may take a minute; it is ended."""
+    monkeypatch.setattr(machine, "DOCTOR", ("sleep", "60"))
+    monkeypatch.setattr(machine, "CHECKS_PATIENCE_S", 0.0)
+    assert kit.client.get(f"{V1}/checks").json()["code"] == "takes_long"
+    site = kit.server.site
+    assert wait_for(lambda: site.programs.running)
+    kit.client.close()
+    began = time.monotonic()
+    kit.server.stop()
+
+    assert time.monotonic() - began < 10
+    assert not site.programs.running
+    assert not caplog.records
+
+
+def test_a_stopped_server_begins_no_program():
+    """One that waited for a thread would hold the stop up."""
+    programs = Programs()
+    programs.close()
+
+    with pytest.raises(Problem, match="the server stops"):
+        programs.run(("true",), timeout_s=1)

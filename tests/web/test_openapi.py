@@ -148,6 +148,38 @@ def test_the_description_is_served(kit: Kit):
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "described"),
+    [
+        ("/api/v1/pictures/{id}/versions", "/api/v1/pictures/{id}/versions"),
+        ("{href}/versions", "/api/v1/drops/{id}/pictures/{job}/versions"),
+    ],
+)
+def test_a_version_is_answered_as_described(kit: Kit, address: str, described: str):
+    """Of an upload, and of a picture in a drop: the two differ."""
+    [found, *_] = kit.client.get("/api/v1/pictures?text=cat").json()["pictures"]
+    answer = kit.client.post(address.format(id=found["upload"], href=found["href"]))
+    good = DOCUMENT["paths"][described]["post"]["responses"]["202"]
+    schema = good["content"]["application/json"]["schema"] | {"components": DOCUMENT["components"]}
+
+    assert answer.status_code == 202, answer.text
+    assert list(Draft202012Validator(schema).iter_errors(answer.json())) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("/api/v1/cutouts", "post"),
+        ("/v1.0/removebg", "post"),
+        ("/api/remove", "post"),
+        ("/api/remove", "get"),
+    ],
+)
+def test_that_clips_are_not_waited_for_is_described(path: str, verb: str):
+    """Wherever a client waits for its picture."""
+    assert "415" in DOCUMENT["paths"][path][verb]["responses"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "verb"), OPERATIONS, ids=lambda one: str(one))
 def test_the_server_does_what_is_described(kit: Kit, path: str, verb: str):

@@ -5,6 +5,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -207,6 +208,44 @@ def test_a_large_picture_as_text_is_not_kept(kit: Kit, kind: str, escape: bytes)
     assert answer.status_code == 200, answer.text
     assert len(answer.content) == count * 3 // 4
     assert peak_bytes < 10 * MEGA
+
+
+def in_parts(text: str, filename: str = "") -> dict[str, Any]:
+    """A form of parts with a picture's text, as `requests` sends it; `filename`: and a file."""
+    files: dict[str, Any] = {"image_file_b64": (None, text)}
+    return {"files": files | ({"image_file": (filename, b"file")} if filename else {})}
+
+
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,"])
+def test_a_large_picture_as_text_in_parts(kit: Kit, head: str):
+    """Fields of such a form are short, but not this one."""
+    content = bytes(range(256)) * 1000
+    answer = kit.client.post(REMOVE, **in_parts(head + base64.b64encode(content).decode()))
+
+    assert (answer.status_code, answer.content) == (200, content)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (in_parts("?"), "invalid_image_file_b64"),
+        (in_parts("QUF"), "invalid_image_file_b64"),
+        (in_parts(""), "missing_source"),
+        (in_parts("QUFB", "cat.jpg"), "multiple_sources"),
+    ],
+)
+def test_a_wrong_picture_as_text_in_parts(kit: Kit, body: dict[str, Any], expected: str):
+    """The codes are those of other bodies."""
+    answer = kit.client.post(REMOVE, **body)
+
+    assert answer.json()["errors"][0]["code"] == expected
+
+
+def test_an_empty_text_beside_a_picture_in_parts(kit: Kit):
+    """It counts as none."""
+    answer = kit.client.post(REMOVE, **in_parts("", "cat.jpg"))
+
+    assert (answer.status_code, answer.content) == (200, b"file")
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,23 @@ def test_a_bad_result_is_rejected_and_can_be_tried_again(kit: Kit):
     kit.wait(upload_id)
 
 
+@pytest.mark.parametrize(
+    ("content", "verb", "state"), [(b"blank", "reject", "done"), (b"bad", "retry", "failed")]
+)
+def test_what_needs_an_original_that_is_gone_is_refused(
+    kit: Kit, content: bytes, verb: str, state: str
+):
+    """The daemon could not do it."""
+    upload_id = kit.upload(content)
+    kit.wait(upload_id, state)
+    for top in ("outputs", "failed"):
+        for original in (kit.base / top).rglob("cat.jpg"):
+            original.unlink()
+    answer = kit.client.post(f"{V1}/{upload_id}/{verb}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_original")
+
+
 def test_verbs_need_their_state(kit: Kit):
     """A picture that is done cannot be tried again, and one that failed cannot be approved."""
     good, bad = kit.upload(), kit.upload(b"bad")

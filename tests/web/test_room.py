@@ -97,3 +97,15 @@ def test_without_room_it_is_refused_after_a_moment(
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
     assert full.left() == before
+
+
+def test_more_pictures_than_there_is_room_for_are_refused_for_good(tmp_path: Path) -> None:
+    """To try again later would never help; as many as may wait are taken."""
+    with running(Kit(tmp_path, web={"max_waiting": 2}, is_daemon_up=False)) as kit:
+        files = [("image", (f"{number}.jpg", b"picture")) for number in range(3)]
+        refused = kit.client.post(V1, files=files)
+        taken = kit.client.post(V1, files=files[:2])
+
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_many_pictures")
+    assert "at most 2" in refused.json()["detail"]
+    assert taken.status_code == 202
