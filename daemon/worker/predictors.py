@@ -181,7 +181,7 @@ def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object])
 def warm_size(model_thread: ModelThread, size: int) -> None:
     """Warm up one batch size. `InstallError` if the answer is not made of numbers."""
     try:
-        with translated_errors(), model_thread.busy_clock.busy(size):
+        with translated_errors(), model_thread.busy_clock.busy(size, is_warming=True):
             model_thread.predictor.warm([size])
     except DeviceMemoryError as error:
         problem = str(error)
