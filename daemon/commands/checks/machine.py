@@ -135,9 +135,8 @@ def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding
     try:
         found = ", ".join(predictors.found_devices(model))
         if "auto" in model.devices and "cpu" in found and DRIVER.exists():
-            text = f"{names} is {found} here, though a GPU's driver is loaded"
-            mend = f"to be told why, in {context.config_path}: model: {{device: cuda:0}}"
-            yield warned(f"device{label}", text, mend)
+            mend = f"in {context.config_path}: model: {{device: cuda:0}}, to be told why"
+            yield warned(f"device{label}", f"{names} is {found} here", mend)
             return
         yield passed(f"device{label}", f"{names} is {found} here")
     except DaemonError as error:
