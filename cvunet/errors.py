@@ -39,6 +39,10 @@ class DeviceError(CvunetError):
     """The device is absent, or has died."""
 
 
+class DeviceUnfit(DeviceError):
+    """The installed runtime, or the driver, is none for this device: no restart changes that."""
+
+
 class FileError(CvunetError):
     """A file cannot be opened, read or written."""
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cvunet import weights
 from cvunet.errors import CvunetError, ExportError
-from cvunet.inference import export_files, forward, onnx_predictor, synthetic_pictures
+from cvunet.inference import export_files, forward, onnx_predictor, runtimes, synthetic_pictures
 from cvunet.models.description import Description
 from cvunet.network import export_form, folding
 from cvunet.network.network import CVUNet
@@ -112,6 +112,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--input-size", type=int, default=512, help="side in pixels (512)")
     options = parser.parse_args(arguments)
     try:
+        runtimes.check_input_size(options.input_size)
         source = options.weights or weights.installed()
         target = options.out or export_files.place(source, source.parent, options.input_size)
         difference = export(source, target, input_size=options.input_size)

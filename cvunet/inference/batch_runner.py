@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvunet.inference import torch_errors
 from cvunet.inference.cuda_graphs import ForwardPass, GraphRecorder
-from cvunet.inference.device_errors import one_line
+from cvunet.inference.device_errors import in_one_line, shortened
 from cvunet.inference.transfers import PassBuffers, Streams
 from cvunet.pictures.bit_depth import Uint8Array
 
@@ -162,7 +162,7 @@ class BatchRunner:
         try:
             return self.recorder.record(self.forward_pass, (size, self.side, self.side, 3))
         except RuntimeError as error:
-            text = one_line(error)
+            text = shortened(in_one_line(error))
             is_out_of_memory = torch_errors.is_caused_by_out_of_memory(error)
         # Outside of the handler: its traceback would keep the unfinished graph's tensors alive.
         self.recorder.reset_pool()

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvunet.errors import CvunetError, DeviceError, RuntimeMissing, WeightsError
-from cvunet.inference.device_errors import dead_device, one_line, too_little_memory
+from cvunet.inference.device_errors import (
+    dead_device,
+    in_one_line,
+    no_room,
+    shortened,
+    too_little_memory,
+    unfit_device,
+    unusable,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +37,17 @@ NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Names of numpy's types, by those of onnxruntime.
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
-OUT_OF_MEMORY_TEXTS = ("Failed to allocate memory", "out of memory", "bad_alloc", "bad allocation")
+OUT_OF_MEMORY_TEXTS = (
+    "Failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+)
 DEAD_DEVICE_TEXTS = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error")
+#: If the variable CUDA_PATH is set; else only onnxruntime's log tells, and the session has no CUDA.
+NOT_LOADED_TEXTS = ("wasn't able to be loaded",)
 CUSTOM_OPERATOR_TEXTS = ("is not a registered function/op", "No Op registered", "No opset import")
 
 
@@ -90,8 +107,8 @@ def open_session(path: Path, *, device: str, threads: int | None) -> Session:
     """Open a model on "cpu" or "cuda:N".
 
     ``threads`` of one pass on a CPU; None is one for each core. `WeightsError` if the file is no
-    model that onnxruntime can run, `DeviceError` if the device is absent, `RuntimeMissing` without
-    onnxruntime.
+    model that onnxruntime can run, `DeviceError` if the device is absent or cannot be used,
+    `DeviceMemoryError` if it is full, `RuntimeMissing` without onnxruntime.
     """
     library = load()
     _check_whole(path)
@@ -102,11 +119,14 @@ def open_session(path: Path, *, device: str, threads: int | None) -> Session:
         )
     try:
         inner = library.InferenceSession(
-            str(path), _options(library, threads), providers=_providers(device)
+            str(path),
+            _options(library, threads),
+            providers=_providers(device),
+            enable_fallback=0,  # an error of the device must not move the work to the CPU
         )
-        inner.disable_fallback()  # an error of the device must not move the work to the CPU
+        inner.disable_fallback()  # old versions of onnxruntime do not know the keyword
     except Exception as error:  # onnxruntime's own classes derive from Exception
-        raise _explain_open(path, error) from error
+        raise _explain_open(path, device, error) from error
     if device != "cpu" and CUDA not in inner.get_providers():
         raise DeviceError(
             f"device {device} is asked for, and onnxruntime cannot use it (its log says which"
@@ -156,25 +176,34 @@ def _check_whole(path: Path) -> None:
         ) from error
 
 
-def _explain_open(path: Path, error: Exception) -> CvunetError:
-    text = one_line(error)
+def _explain_open(path: Path, device: str, error: Exception) -> CvunetError:
+    text = in_one_line(error)
+    shown = shortened(text)
     if any(sign in text for sign in OUT_OF_MEMORY_TEXTS):
+        if device != "cpu":
+            return no_room(device, text)
         return WeightsError(
-            f"{path}: there is too little memory for this model ({text}): choose a smaller one"
+            f"{path}: there is too little memory for this model ({shown}): choose a smaller one"
         )
     if any(sign in text for sign in CUSTOM_OPERATOR_TEXTS):
         return WeightsError(
-            f"{path}: uses an operator that onnxruntime does not have ({text}): export the model"
+            f"{path}: uses an operator that onnxruntime does not have ({shown}): export the model"
             " with standard operators"
         )
-    return WeightsError(f"{path}: is no model that onnxruntime can run ({text}): fetch it again")
+    if unfit := unfit_device("onnxruntime", text):
+        return unfit
+    if device != "cpu" and any(sign in text for sign in (*DEAD_DEVICE_TEXTS, *NOT_LOADED_TEXTS)):
+        return unusable(device, text)
+    return WeightsError(f"{path}: is no model that onnxruntime can run ({shown}): fetch it again")
 
 
 def translate(error: Exception) -> Exception:
     """What an error of a pass means."""
-    text = one_line(error)
+    text = in_one_line(error)
     if any(sign in text for sign in OUT_OF_MEMORY_TEXTS):
         return too_little_memory(text)
+    if unfit := unfit_device("onnxruntime", text):
+        return unfit
     if any(sign in text for sign in DEAD_DEVICE_TEXTS):
         return dead_device(text)
-    return RuntimeError(f"onnxruntime: {text}")
+    return RuntimeError(f"onnxruntime: {shortened(text)}")

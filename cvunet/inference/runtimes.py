@@ -14,7 +14,14 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cvunet.errors import CvunetError, DeviceError, ExportError, OptionError, RuntimeMissing
+from cvunet.errors import (
+    CvunetError,
+    DeviceError,
+    DeviceMemoryError,
+    ExportError,
+    OptionError,
+    RuntimeMissing,
+)
 from cvunet.inference import export_files, onnx_session
 from cvunet.models import description as descriptions
 from cvunet.models import manifest
@@ -28,6 +35,8 @@ Runtime = Literal["auto", "torch", "onnxruntime"]
 ONNX = ".onnx"
 #: A driver of NVIDIA's makes one of these. Without them no GPU needs to be asked for.
 GPU_NODES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+#: It makes one of these for each card. Not every machine has them, so none at all says nothing.
+CARD_NODES = Path("/dev"), "nvidia[0-9]*"
 INSTALL_TORCH = "pip install torch"
 #: Of the network, as `cvunet.network.network` says, which needs torch.
 STRIDE = 32
@@ -56,10 +65,11 @@ def open_predictor(
 ) -> "Predictor":
     """Load a model onto its device.
 
-    `WeightsError` if its file is missing, altered or unusable, `DeviceError` if the device is
-    absent, `RuntimeMissing` if the runtime is not installed, `OptionError` for options that
-    contradict each other, `ExportError` if our weights cannot be exported and onnxruntime was asked
-    for by name.
+    With "auto" a GPU that cannot be used, or is full, becomes the CPU, with a warning.
+    `WeightsError` if the model's file is missing, altered or unusable, `DeviceError` if the device
+    is absent or cannot be used, `DeviceMemoryError` if it is full, `RuntimeMissing` if the runtime
+    is not installed, `OptionError` for options that contradict each other, `ExportError` if our
+    weights cannot be exported and onnxruntime was asked for by name.
     """
     if options.file.suffix == ONNX:
         return open_onnx(options)
@@ -82,16 +92,7 @@ def open_onnx(options: ModelOptions) -> "Predictor":
     """Open a model that is an ONNX file."""
     if options.runtime == "torch":
         raise OptionError(f"{options.file}: an ONNX file needs runtime: onnxruntime, not torch")
-    described = descriptions.read(options.file)
-    from cvunet.inference import onnx_predictor
-
-    return onnx_predictor.open_predictor(
-        options.file,
-        described,
-        device=find_onnx_device(options.device),
-        threads=options.threads,
-        is_mirrored=options.is_mirrored,
-    )
+    return open_described(options, options.file, descriptions.read(options.file))
 
 
 def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> "Predictor":
@@ -103,15 +104,25 @@ def open_export(options: ModelOptions, on_step: Callable[[str], object]) -> "Pre
         input_size=options.input_size,
         on_step=on_step,
     )
+    return open_described(options, path, described)
+
+
+def open_described(
+    options: ModelOptions, path: Path, described: descriptions.Description
+) -> "Predictor":
+    """Open an ONNX file by its description."""
     from cvunet.inference import onnx_predictor
 
-    return onnx_predictor.open_predictor(
-        path,
-        described,
-        device=find_onnx_device(options.device),
-        threads=options.threads,
-        is_mirrored=options.is_mirrored,
-    )
+    def open_on(device: str) -> "Predictor":
+        return onnx_predictor.open_predictor(
+            path,
+            described,
+            device=device,
+            threads=options.threads,
+            is_mirrored=options.is_mirrored,
+        )
+
+    return open_or_cpu(options, find_onnx_device(options.device), open_on)
 
 
 def open_torch(options: ModelOptions) -> "Predictor":
@@ -120,16 +131,32 @@ def open_torch(options: ModelOptions) -> "Predictor":
         raise RuntimeMissing(f"torch is not installed: {INSTALL_TORCH}, or runtime: onnxruntime")
     from cvunet.inference import torch_predictor
 
-    if options.threads == 1 and torch_predictor.choose_device(options.device).type == "cpu":
-        # Before the first computation: threads that have worked once wait in a loop for more work.
-        torch_predictor.use_one_thread()
-    return torch_predictor.open_predictor(
-        options.file,
-        device=options.device,
-        precision=options.precision,
-        input_size=options.input_size,
-        is_mirrored=options.is_mirrored,
-    )
+    def open_on(device: str) -> "Predictor":
+        if options.threads == 1 and device == "cpu":
+            # Before the first computation: threads that have worked once wait in a loop for more.
+            torch_predictor.use_one_thread()
+        return torch_predictor.open_predictor(
+            options.file,
+            device=device,
+            precision=options.precision,
+            input_size=options.input_size,
+            is_mirrored=options.is_mirrored,
+        )
+
+    return open_or_cpu(options, str(torch_predictor.choose_device(options.device)), open_on)
+
+
+def open_or_cpu(
+    options: ModelOptions, device: str, open_on: "Callable[[str], Predictor]"
+) -> "Predictor":
+    """Open on the device that was found; if that fails and "auto" has found it, on the CPU."""
+    try:
+        return open_on(device)
+    except (DeviceError, DeviceMemoryError) as error:
+        if options.device != "auto" or device == "cpu":
+            raise
+        logger.warning("%s; the CPU is used instead, which is slower", error)
+    return open_on("cpu")
 
 
 def choose_runtime(options: ModelOptions) -> Literal["torch", "onnxruntime"]:
@@ -185,6 +212,12 @@ def find_device(options: ModelOptions) -> str:
         raise DeviceError(
             f"device {device} is asked for, and this onnxruntime has no CUDA:"
             f" {onnx_session.INSTALL_CUDA}, or device: cpu"
+        )
+    folder, pattern = CARD_NODES
+    cards = [f"cuda:{number}" for number, _ in enumerate(folder.glob(pattern))]
+    if cards and device not in ("cpu", *cards):
+        raise DeviceError(
+            f"device {device!r} is absent; this machine has: {', '.join(('cpu', *cards))}"
         )
     return device
 

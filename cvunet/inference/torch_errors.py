@@ -1,15 +1,23 @@
-"""What an error of torch means: too little memory, a dead device, or neither."""
+"""What an error of torch means: too little memory, an unfit or dead device, or none of these."""
 
 import torch
 
 from cvunet.errors import CvunetError
-from cvunet.inference.device_errors import dead_device, one_line, too_little_memory
+from cvunet.inference.device_errors import (
+    dead_device,
+    in_one_line,
+    no_room,
+    too_little_memory,
+    unfit_device,
+    unusable,
+)
 
 # Texts of errors that mean too little memory, on the device or on the host. They are looked for
 # before the fatal ones.
 OUT_OF_MEMORY_TEXTS = (
     "out of memory",
     "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
     "not enough memory",
     "can't allocate memory",
 )
@@ -31,18 +39,28 @@ FATAL_TEXTS = (
 
 def translate(error: RuntimeError) -> CvunetError | None:
     """Our error for an error of torch; None if it has nothing to do with the device."""
-    text = one_line(error)
+    text = in_one_line(error)
     if is_out_of_memory(error):
         return too_little_memory(text)
+    if unfit := unfit_device("torch", text):
+        return unfit
     if any(sign in text for sign in FATAL_TEXTS):
         return dead_device(text)
     return None
 
 
+def translate_opening(error: Exception, device: torch.device) -> CvunetError:
+    """Our error for an error of torch while something is loaded onto a GPU for the first time."""
+    text = in_one_line(error)
+    if is_out_of_memory(error):
+        return no_room(str(device), text)
+    return unfit_device("torch", text) or unusable(str(device), text)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this error itself says that there is too little memory."""
     is_torchs = isinstance(error, torch.OutOfMemoryError)
-    return is_torchs or any(sign in one_line(error) for sign in OUT_OF_MEMORY_TEXTS)
+    return is_torchs or any(sign in in_one_line(error) for sign in OUT_OF_MEMORY_TEXTS)
 
 
 def is_caused_by_out_of_memory(error: BaseException) -> bool:

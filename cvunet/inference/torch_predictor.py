@@ -1,6 +1,7 @@
 """Our network in torch on its device: the reference for other runtimes, and the one for GPUs."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from cvunet.network import cpu_layers, folding
 from cvunet.network.network import STRIDE, CVUNet
 from cvunet.pictures.bit_depth import Uint8Array
 from cvunet.pictures.reading import Picture
+
+logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -190,8 +193,8 @@ def open_predictor(
 ) -> TorchPredictor:
     """Load the weights onto a device: "auto", "cpu", "cuda" or "cuda:N".
 
-    `WeightsError` as `weights.load`, `DeviceError` if the device is absent, `OptionError` if
-    ``input_size`` is not a multiple of 32.
+    `WeightsError` as `weights.load`, `DeviceError` if the device is absent or cannot be used,
+    `DeviceMemoryError` if it is full, `OptionError` if ``input_size`` is not a multiple of 32.
     """
     chosen = choose_device(device)
     if chosen.type == "cuda" and choose_precision(options["precision"], chosen) == torch.float32:
@@ -199,7 +202,13 @@ def open_predictor(
     # Before it is loaded: a file that is exchanged meanwhile is refused later on, not used.
     sha256 = hashlib.sha256(manifest.read(weights_path)).hexdigest()
     reload = partial(weights.load, weights_path, sha256=sha256)
-    return TorchPredictor(weights.load(weights_path), device=chosen, reload=reload, **options)
+    model = weights.load(weights_path)
+    try:
+        return TorchPredictor(model, device=chosen, reload=reload, **options)
+    except RuntimeError as error:
+        if chosen.type == "cpu":
+            raise
+        raise torch_errors.translate_opening(error, chosen) from error
 
 
 def use_one_thread() -> None:
@@ -224,9 +233,36 @@ def disable_tf32() -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `DeviceError` lists the devices that this machine has."""
+    """The device of that name; "auto" is the CPU, with a warning, if the first GPU is of no use.
+
+    `DeviceError` lists the devices that this machine has, or says why one cannot be used.
+    """
     present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     wanted = {"auto": present[1] if len(present) > 1 else "cpu", "cuda": "cuda:0"}.get(name, name)
     if wanted not in present:
         raise DeviceError(f"device {name!r} is absent; this machine has: {', '.join(present)}")
-    return torch.device(wanted)
+    problem = None if wanted == "cpu" else why_unusable(torch.device(wanted))
+    if problem is None:
+        return torch.device(wanted)
+    if name != "auto":
+        raise problem
+    logger.warning("%s; the CPU is used instead, which is slower", problem)
+    return torch.device("cpu")
+
+
+def why_unusable(device: torch.device) -> DeviceError | None:
+    """Compute a little on a GPU: torch counts it even if its driver is too old.
+
+    A full one is told when the model is loaded onto it: it is there, and may have room again.
+    """
+    try:
+        compute_on(device)
+    except (AssertionError, RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        problem = torch_errors.translate_opening(error, device)
+        return problem if isinstance(problem, DeviceError) else None
+    return None
+
+
+def compute_on(device: torch.device) -> None:
+    """Run one kernel of torch's own, and wait for it."""
+    torch.ones(1, device=device).add_(1).item()

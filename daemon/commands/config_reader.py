@@ -5,6 +5,7 @@ from pathlib import Path
 
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
+from daemon.config.model_names import model_names
 from daemon.config.schema import Config
 from daemon.errors import InstallError
 from daemon.hooks.loader import HookLoader
@@ -57,8 +58,23 @@ class ConfigReader:
         needed = hot_folders.needed_colours(config)
         if needed not in ("fast", hot_folders.needed_colours(self.config)):
             faults.append("postprocess.colours: refine or hair: exact is new: that needs a restart")
+        faults += [
+            f"model {name} is new: that needs a restart" for name in self.new_models(config, base)
+        ]
         if faults:
             raise InstallError("\n".join(faults))
+
+    def new_models(self, config: Config, base: Path) -> list[str]:
+        """Return models that folders name, and that were not there at the start."""
+        served = config.model_copy(
+            update={"models": self.config.models}
+        )  # its first is the default
+        used = {
+            name
+            for folder in hot_folders.all_folders(served, base)
+            for name in (folder.model, folder.second)
+        }
+        return [name for name in config.models if name in used - {*model_names(self.config)}]
 
     def changed(self, config: Config) -> Iterator[str]:
         """Yield settings that have changed since the start and need a restart."""

@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Protocol
 
-from cvunet.matte import framing
+from cvunet.matte import framing, hair
 from cvunet.pictures import encoding, reading
 from cvunet.pictures.reading import Picture, PictureInfo
 from daemon.disk.checksums import hashed
 from daemon.errors import PictureError
 from daemon.jobs import Identity, Task
-from daemon.renderings import Framing
+from daemon.renderings import Framing, Rendering
 from daemon.worker.predictors import translated_errors
 
 #: The most bytes that a picture takes in the pipeline, for each pixel and for each byte of a
@@ -23,6 +23,9 @@ PIXEL_BYTES, SAMPLE_BYTES = 4, 5
 #: Of each pixel that a result has beyond those of its picture, in 8 bits: its pixels, those on a
 #: background, and its encoder. Measured with 5.8 megapixels: PNG 3, JPEG 13, WebP 28, AVIF 26.
 RESULT_BYTES, COSTLY_BYTES = 13, 28
+#: Of pymatting. `colours: refine`, of each pixel: 77 in all with 8 bits, 84 with 16.
+#: `hair: exact`, of each pixel of its small copy: 874 if a third is unsure (docs/postprocess.md).
+REFINE_BYTES, EXACT_BYTES = 65, 900
 COSTLY = ("webp", "webp-lossless", "avif")
 BLOCK_BYTES = 512  # of `st_blocks`
 MEGA = 1_000_000
@@ -141,8 +144,18 @@ def inspect(decoding: Decoding, identity: Identity, task: Task) -> FileFacts:
     deep = 2 if info.bytes_per_pixel(depth) > info.channels else 1
     each = COSTLY_BYTES if task.rendering.format in COSTLY else RESULT_BYTES
     added = each * deep * max(0, result - own)
-    cost = max(finishing + added, info.decoding_bytes(depth))
+    cost = max(finishing + added + matting_bytes(task.rendering, info), info.decoding_bytes(depth))
     return FileFacts(identity, max(own, result), cost)
+
+
+def matting_bytes(rendering: Rendering, info: PictureInfo) -> int:
+    """Return what the slow ways to an edge take in addition."""
+    own, total = info.width * info.height, 0
+    if rendering.decontaminate and rendering.colours == "refine":
+        total += REFINE_BYTES * own
+    if rendering.hair == "exact":
+        total += EXACT_BYTES * round(own * hair.scale_of(info.width, info.height) ** 2)
+    return total
 
 
 def result_pixels(wanted: Framing, info: PictureInfo) -> int:

@@ -19,7 +19,7 @@ AT_DISK = ("decode", "encode")
 #: Between judging and finishing, for pictures that a second model is asked about: its own input,
 #: pass and judging.
 SECOND = "second"
-#: A batch is overdue after so many times the slowest time per picture so far.
+#: A batch is overdue after so many times the slowest time per picture in the warm-up.
 SLACK = 5.0
 
 
@@ -180,7 +180,8 @@ class BusyClock:
 
     def __init__(self) -> None:
         self.slowest_s = 0.0
-        """The longest time per picture so far, beginning with the warm-up."""
+        """The longest time per picture in the warm-up. One batch for which the process was stopped
+        for an hour, say, would blind the watch for ever."""
         self.current: tuple[FairClock, float] | None = None
         """Since when the current batch runs, and what it may take: one value, so both agree."""
         self.names: tuple[str, ...] = ()
@@ -196,14 +197,17 @@ class BusyClock:
         return f": {', '.join(self.names)}" if self.names else ""
 
     @contextmanager
-    def busy(self, pictures: int, names: Iterable[str] = ()) -> Iterator[None]:
+    def busy(
+        self, pictures: int, names: Iterable[str] = (), *, is_warming: bool = False
+    ) -> Iterator[None]:
         """Measure a batch: the more pictures are in it, the longer it may take."""
         began = time.monotonic()
         self.names = tuple(names)
         self.current = FairClock(), SLACK * self.slowest_s * pictures
         try:
             yield
-            self.slowest_s = max(self.slowest_s, (time.monotonic() - began) / pictures)
+            if is_warming:
+                self.slowest_s = max(self.slowest_s, (time.monotonic() - began) / pictures)
         finally:
             self.current = None
 

@@ -46,6 +46,7 @@ INSTALLATION = (
     cvunet_errors.RuntimeMissing,
     cvunet_errors.ExportError,
     cvunet_errors.OptionError,
+    cvunet_errors.DeviceUnfit,
     cvunet_errors.VideoMissing,
     cvunet_errors.EncoderMissing,
 )
@@ -60,18 +61,23 @@ def translated_errors() -> Iterator[None]:
         raise NoPictureError(str(error)) from error
     except cvunet_errors.ImageError as error:
         raise PictureError(str(error)) from error
+    except INSTALLATION as error:  # before devices: one that is unfit is among these
+        raise InstallError(str(error)) from error
     except cvunet_errors.DeviceError as error:
         raise DeviceError(str(error)) from error
-    except INSTALLATION as error:
-        raise InstallError(str(error)) from error
 
 
 def open_predictor(
     options: ModelOptions, on_step: Callable[[str], object] = lambda step: None
 ) -> "Predictor":
-    """Load a model on its device; `InstallError` if file, runtime or device are missing."""
+    """Load a model on its device; `InstallError` if file, runtime or device are missing.
+
+    `DeviceError` if the device is full: that may pass.
+    """
     try:
         return runtimes.open_predictor(options, on_step)
+    except DeviceMemoryError as error:
+        raise DeviceError(str(error)) from error
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
 
@@ -175,7 +181,7 @@ def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object])
 def warm_size(model_thread: ModelThread, size: int) -> None:
     """Warm up one batch size. `InstallError` if the answer is not made of numbers."""
     try:
-        with translated_errors(), model_thread.busy_clock.busy(size):
+        with translated_errors(), model_thread.busy_clock.busy(size, is_warming=True):
             model_thread.predictor.warm([size])
     except DeviceMemoryError as error:
         problem = str(error)

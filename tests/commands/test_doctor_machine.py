@@ -14,6 +14,7 @@ from daemon.commands import doctor
 from daemon.commands.checks import machine
 from daemon.commands.findings import Severity
 from daemon.watching import inotify_limits
+from daemon.worker import predictors
 from tests.commands.doctor_kit import SNAPSHOT, Serving, findings, sound, write
 from tests.system.daemon_process import WEIGHTS
 
@@ -177,6 +178,31 @@ def test_card_without_driver(base: Path, card: Path, device: str, expected: Seve
     found = findings(base, model={"weights": str(WEIGHTS), "device": device})
 
     assert found["GPU" if device == "cpu" else "GPU driver"].severity is expected
+
+
+@pytest.mark.parametrize(
+    ("devices", "found", "expected"),
+    [
+        (["auto"], "cpu", Severity.WARN),
+        (["auto"], "cuda:0", Severity.PASS),
+        (["cpu"], "cpu", Severity.PASS),
+    ],
+)
+def test_card_that_the_runtime_cannot_use(
+    base: Path,
+    card: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    devices: list[str],
+    found: str,
+    expected: Severity,
+):
+    """Else nobody would know why the service is slow."""
+    monkeypatch.setattr(doctor, "CHECKUPS", (machine.models,))
+    monkeypatch.setattr(predictors, "check_model", lambda *_: None)
+    monkeypatch.setattr(predictors, "found_devices", lambda model: [found])
+    answer = findings(base, model={"weights": str(WEIGHTS), "device": devices})["device"]
+
+    assert answer.severity is expected
 
 
 @pytest.mark.parametrize(("device", "expected"), [("auto", Severity.PASS), ("cuda", Severity.FAIL)])

@@ -289,6 +289,18 @@ def test_command_exports_and_says_so(own_weights: Path, tmp_path: Path):
     assert export.main([str(tmp_path / "absent.pth")]) == 1
 
 
+@pytest.mark.parametrize("size", ["0", "-32", "500"])
+def test_command_refuses_a_size_that_the_network_cannot_have(
+    own_weights: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, size: str
+):
+    """In one line, before anything is loaded."""
+    target = tmp_path / "out.onnx"
+
+    assert export.main([str(own_weights), "--out", str(target), f"--input-size={size}"]) == 1
+    assert f"input_size is {size}; it must be a multiple of 32" in caplog.text
+    assert not target.exists()
+
+
 def test_the_library_that_torch_writes_with_may_be_absent(
     own_weights: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -324,6 +324,7 @@ def test_open_predictor_without_weights(tmp_path: Path):
 def test_choice_of_device(monkeypatch: pytest.MonkeyPatch, count: int, name: str, expected: str):
     """The first GPU if there is one, or what was asked for."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch_predictor, "compute_on", lambda device: None)
 
     assert str(torch_predictor.choose_device(name)) == expected
 
@@ -379,6 +380,7 @@ def test_float32_is_asked_of_a_card_alone(
     """Whoever wants less, or has a CPU, changes nothing in the process."""
     asked: list[bool] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch_predictor, "compute_on", lambda device: None)
     monkeypatch.setattr(torch_predictor, "disable_tf32", lambda: asked.append(True))
     monkeypatch.setattr(torch_predictor, "TorchPredictor", lambda *_, **__: None)
     torch_predictor.open_predictor(weights_path, device=name, precision=precision, input_size=SIZE)

@@ -171,6 +171,22 @@ def test_without_a_solution_the_fast_answer_is_used_and_told(
     assert "no exact solution" in caplog.text
 
 
+def test_exact_leaves_a_mask_that_is_nearly_all_unsure(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """As glass may give one: the equations would take gigabytes and minutes."""
+    monkeypatch.setitem(sys.modules, "pymatting", SimpleNamespace())  # is not even asked
+    photo, truth, _ = furry()
+    unsure = np.clip(0.1 + truth, 0, 0.9).astype(np.float32)
+    unsure[:16] = 0
+
+    refined = hair.refine(unsure, photo, method="exact")
+
+    assert hair.widened_band(unsure).mean() > hair.MAX_BAND
+    assert np.array_equal(refined, hair.refine(unsure, photo, method="fast"))
+    assert "by the fast method: " in caplog.text
+
+
 @pytest.mark.refine
 @pytest.mark.timeout(600)  # it compiles itself
 @pytest.mark.filterwarnings("ignore")  # pymatting's and numba's own

@@ -238,6 +238,18 @@ def test_long_batch_extends_its_time(waited_s: float, is_overdue: bool):
     assert list(working) == []
 
 
+def test_only_the_warm_up_says_how_long_a_batch_may_take():
+    """A batch that was stopped for an hour is no measure for those of the next months."""
+    pulse = BusyClock()
+    with pulse.busy(2):
+        pass
+    learned = pulse.slowest_s
+    with pulse.busy(2, is_warming=True):
+        pass
+
+    assert learned == 0 < pulse.slowest_s
+
+
 def test_idle_thread_is_never_overdue():
     """Nothing is in work."""
     assert not BusyClock().is_overdue(1e9, patience_s=1.0)

@@ -252,6 +252,39 @@ def test_estimator_that_the_engine_has_not_loaded_is_refused(
     assert "postprocess.colours: refine or hair: exact is new: that needs a restart" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [
+        {"model": "slow"},
+        {"output": {"review": {"second": "slow", "below": 0.5}}},
+    ],
+)
+def test_model_that_the_engine_has_not_loaded_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, folder: dict[str, Any]
+):
+    """It is told as new, and not as missing from the list in which it stands."""
+    old = {"quick": "quick.pth"}
+    world = World(tmp_path, settings={"models": old})
+    world.write(models=old)
+    config, _ = configuration.load(world.file)
+    world.kit.service.parts.reconfiguration.reread = ConfigReader(world.file, config, {}).read
+    world.write({"path": "hot"} | folder, models=old | {"slow": "slow.pth"})
+    world.reload()
+
+    assert "model slow is new: that needs a restart" in caplog.text
+    assert "is none of models" not in caplog.text
+
+
+def test_model_that_no_folder_uses_may_be_new(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The rest of the configuration is used; the report says that `models` needs a restart."""
+    world = World(tmp_path)
+    world.write(models={"fine": "fine.pth", "quick": "quick.pth"})
+    world.reload()
+
+    assert "is new" not in caplog.text
+    assert "needs a restart" in caplog.text
+
+
 def test_monitors_are_told_of_folders_as_they_are_now(world: World):
     """A folder that has gone is not told of any more, nor what lay in it."""
     service = world.kit.service

@@ -1,6 +1,7 @@
 """Decode children: the same pixels as without them, and nothing that a file does to one spreads."""
 
 import dataclasses
+import errno
 import gc
 import io
 import os
@@ -245,6 +246,33 @@ def test_crash_ends_its_own_child(order: str, reason: str, obedient: ChildPool, 
         decoded(obedient, ordering(tmp_path, order))
 
     assert well(obedient, tmp_path)
+
+
+def test_place_whose_child_cannot_be_started_is_taken_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One picture fails by it, not each that comes while a sound child waits for work."""
+    monkeypatch.setattr(pool, "LEAST_LIFE_S", 0.0)
+    children = ChildPool(2, max_decode_s=WAIT_S)
+    try:
+        children.check()
+        first = children.idle.queue[-1]
+        assert first.child is not None
+        children.drop(first, first.child)
+
+        def refuse() -> None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        source = tmp_path / "cat.png"
+        source.write_bytes(FILES["PNG"])
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "DecodeChild", refuse)
+            with pytest.raises(MachineError, match="no decode child can be started"):
+                decoded(children, source)
+
+            assert [decoded(children, source)[0].format for _ in range(3)] == ["PNG"] * 3
+    finally:
+        children.close()
 
 
 def test_hang_is_ended(obedient: ChildPool, tmp_path: Path):

@@ -141,6 +141,37 @@ def test_what_only_the_result_has_costs_less(tmp_path: Path, format: Format, eac
     assert wide - plain == 3 * each
 
 
+@pytest.mark.parametrize(
+    ("rendering", "more"),
+    [
+        ({"colours": "refine"}, decoding.REFINE_BYTES),
+        ({"colours": "refine", "decontaminate": False}, 0),
+        ({"hair": "exact"}, decoding.EXACT_BYTES),
+        ({"hair": "fast"}, 0),
+        (
+            {"colours": "refine", "hair": "exact"},
+            decoding.REFINE_BYTES + decoding.EXACT_BYTES,
+        ),
+    ],
+)
+def test_slow_ways_to_an_edge_cost(tmp_path: Path, rendering: dict[str, object], more: int):
+    """Many times what the picture itself takes; only if they are used."""
+    small = written(tmp_path / "a.png", np.uint8, 3)
+
+    assert cost(small, **rendering) == 19 + more
+
+
+def test_exact_hair_costs_no_more_for_a_large_picture():
+    """It is found in a small copy."""
+    wanted = dataclasses.replace(RENDERING, hair="exact")
+    costs = [
+        decoding.matting_bytes(wanted, PictureInfo(*sides, 3, 8))
+        for sides in ((1024, 512), (4096, 2048), (2048, 4096))
+    ]
+
+    assert costs == [decoding.EXACT_BYTES * 1024 * 512] * 3
+
+
 def test_turned_strip():
     """A phone's panorama is stored upright, and turned by EXIF."""
     assert decoding.result_pixels(Framing(aspect=10.0), PictureInfo(600, 60, 3, 8)) == 3_600_000

@@ -10,14 +10,22 @@ import pytest
 
 from cvunet import errors as cvunet_errors
 from cvunet.errors import CvunetError, DeviceMemoryError
+from cvunet.inference import runtimes
 from cvunet.inference.runtimes import ModelOptions
-from daemon.errors import Blame, DeviceError, blame
+from daemon.errors import Blame, DaemonError, DeviceError, InstallError, blame
 from daemon.jobs import Failed
+from daemon.service.crash_note import is_own_fault
 from daemon.worker.batcher import BatchLimit
 from daemon.worker.engines.local import pool_sizes
 from daemon.worker.gauges import Limits
 from daemon.worker.lanes import ServedModel
-from daemon.worker.predictors import MAX_FAILURES, ModelThread, passes_at_once, warm
+from daemon.worker.predictors import (
+    MAX_FAILURES,
+    ModelThread,
+    open_predictor,
+    passes_at_once,
+    warm,
+)
 from daemon.worker.worker import Worker
 from tests.worker.test_worker_batch import Choosy, task
 
@@ -80,6 +88,36 @@ def test_card_that_dies_in_the_warm_up_ends_the_start():
     """As it would in the midst of work."""
     with pytest.raises(DeviceError, match="too little"):
         warm([model_thread(Card(0, cvunet_errors.DeviceError), 4)], lambda step: None)
+
+
+def test_runtime_that_is_none_for_the_card_needs_a_person():
+    """A restart changes nothing: no endless circle of them."""
+    with pytest.raises(InstallError, match="too little memory"):
+        warm([model_thread(Card(0, cvunet_errors.DeviceUnfit), 2)], lambda step: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (DeviceMemoryError, Blame.DEVICE),
+        (cvunet_errors.DeviceError, Blame.INSTALL),
+        (cvunet_errors.DeviceUnfit, Blame.INSTALL),
+    ],
+)
+def test_device_that_fails_while_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, error: type[CvunetError], verdict: Blame
+):
+    """A full one is tried again; what a person has to mend is not. None is a crash of ours."""
+
+    def fail(*_: object) -> None:
+        raise error("device cuda:0")
+
+    monkeypatch.setattr(runtimes, "open_predictor", fail)
+
+    with pytest.raises(DaemonError, match=r"^device cuda:0$") as caught:
+        open_predictor(ModelOptions(file=Path("m.pth")))
+    assert blame(caught.value) is verdict
+    assert not is_own_fault(caught.value)
 
 
 def test_failure_after_failure_is_the_devices():

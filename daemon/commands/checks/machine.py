@@ -134,6 +134,10 @@ def check_model(context: CheckContext, model: ModelSettings) -> Iterator[Finding
     yield passed(f"weights{label}", f"{model.file} is as its manifest says")
     try:
         found = ", ".join(predictors.found_devices(model))
+        if "auto" in model.devices and "cpu" in found and DRIVER.exists():
+            mend = f"in {context.config_path}: model: {{device: cuda:0}}, to be told why"
+            yield warned(f"device{label}", f"{names} is {found} here", mend)
+            return
         yield passed(f"device{label}", f"{names} is {found} here")
     except DaemonError as error:
         mend = f"correct what GPU says below, or in {context.config_path}: model: {{device: auto}}"

@@ -41,6 +41,13 @@ class Place:
         self.reason = ""
 
 
+class IdlePlaces(queue.LifoQueue[Place]):
+    """Places that wait for a picture. One whose last start has failed is the last to be taken."""
+
+    def _put(self, item: Place) -> None:
+        self.queue.insert(0 if item.failures else len(self.queue), item)
+
+
 class ChildPool:
     """Children, each lent to one picture at a time and replaced when it has ended."""
 
@@ -53,7 +60,7 @@ class ChildPool:
         self.unended: list[subprocess.Popen[bytes]] = []
         """Killed, and still held by a share that does not answer."""
         self.places: list[Place] = []
-        self.idle: queue.LifoQueue[Place] = queue.LifoQueue()
+        self.idle = IdlePlaces()
         self.spare: queue.SimpleQueue[Place] = queue.SimpleQueue()
         """Places that were not needed yet."""
         for _ in range(count):
