@@ -192,7 +192,7 @@ def test_rows_of_kept_originals_where_inode_numbers_do_not_last(
 def test_rows_of_kept_originals_whose_share_is_away(
     tmp_path: Path, *, is_mount_point: bool, rows: int
 ):
-    """An empty folder within the hot folder may be where it is mounted; one that is gone is none."""
+    """An empty folder within the hot folder may be its mount point; one that is gone is none."""
     kit = Kit(tmp_path, folder={"originals": "keep"})
     kit.drop("camera/day/a.jpg")
     kit.drop("b.jpg")
