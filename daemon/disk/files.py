@@ -49,7 +49,11 @@ def open_if_regular(path: Path, flags: int = 0) -> int | None:
     raises `BlockingIOError`; without it the call waits, up to 45 s.
     """
     with safe_open.parent(path) as folder:
-        return open_regular_in(folder, path.name, flags)
+        try:
+            return open_regular_in(folder, path.name, flags)
+        except OSError as error:
+            error.filename = str(path)  # it has only the last part
+            raise
 
 
 def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
@@ -63,6 +67,9 @@ def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
         return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | flags)
+    except OSError as error:
+        error.filename = name
+        raise
     finally:
         os.close(handle)
 
