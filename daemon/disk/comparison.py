@@ -23,11 +23,14 @@ def is_same_content(one: Path, other: Path) -> bool:
 
 @contextmanager
 def both_open(one: Path, other: Path) -> Iterator[tuple[int, int] | None]:
-    """Open two files for reading; None if one of them is no regular file. Follows no links."""
+    """Open two files for reading; None if one of them is no regular file. Follows no links.
+
+    `BlockingIOError` if a program holds a lease on one of them.
+    """
     with ExitStack() as stack:
         descriptors = []
         for path in (one, other):
-            if (descriptor := open_if_regular(path)) is not None:
+            if (descriptor := open_if_regular(path, os.O_NONBLOCK)) is not None:
                 stack.callback(os.close, descriptor)
                 descriptors.append(descriptor)
         yield (descriptors[0], descriptors[1]) if len(descriptors) == 2 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.disk import modes, safe_open
+from daemon.disk.new_files import open_new
 from daemon.errors import NAME_ERRNOS, PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
 from daemon.portable_names import folded
@@ -75,7 +76,7 @@ def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
 
 
 def create(path: Path, *, is_read: bool = False) -> BinaryIO:
-    """Open a file of ours for writing, made or emptied; a link in its place is not followed.
+    """Make a file of ours and open it for writing; what has its name is removed.
 
     ``is_read``: for reading as well.
     """
@@ -87,7 +88,7 @@ def create_in(folder: int, path: Path, *, is_read: bool = False) -> BinaryIO:
     """Do as `create`, in the open folder that holds the path."""
 
     def opener(_: str, flags: int) -> int:
-        return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
+        return open_new(folder, path.name, flags, mode=modes.FILE)
 
     if is_read:
         return open(path, "w+b", opener=opener)

@@ -117,8 +117,9 @@ def copy(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
     """Copy content, mode and times, and make the content durable; False if it is no file.
 
     ``on_step`` is called after each megabyte: a clip takes minutes on a slow disk.
+    `BlockingIOError` if a program holds a lease on the original: nobody waits for it here.
     """
-    descriptor = open_if_regular(source)
+    descriptor = open_if_regular(source, os.O_NONBLOCK)
     if descriptor is None:
         return False
     with os.fdopen(descriptor, "rb") as reader, create(part) as writer:
