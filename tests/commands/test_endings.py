@@ -77,7 +77,14 @@ def test_result_on_a_closed_output(tmp_path: Path):
     """`cvunetd check-config >&-`: it is well, whoever reads that."""
     (tmp_path / "hot").mkdir()
     (tmp_path / "config.yaml").write_text("folders: [{path: hot}]\n")
-    program = [sys.executable, "-m", "daemon", "check-config", "--config", tmp_path / "config.yaml"]
+    program = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "check-config",
+        "--config",
+        str(tmp_path / "config.yaml"),
+    ]
     ran = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *program], check=False, cwd=ROOT)
 
     assert ran.returncode == 0
