@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn, ParamSpec, Protocol
+from typing import NoReturn, ParamSpec, Protocol, TextIO
 
 import click
 
@@ -37,6 +37,7 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        fill_closed_streams()
         collector.be_patient()  # before the command imports its heavy parts
         try:
             status = command(*args, **kwargs)
@@ -53,6 +54,16 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
             sys.exit(status)
 
     return run
+
+
+def fill_closed_streams() -> None:
+    """Let lines go nowhere after `2>&-` or `>&-`; no file of ours gets such a stream's number."""
+    sys.stdout, sys.stderr = sys.stdout or nowhere(), sys.stderr or nowhere()
+
+
+def nowhere() -> TextIO:
+    """Return a stream that takes every letter, open to the end."""
+    return Path(os.devnull).open("w", encoding="utf-8", errors="backslashreplace")
 
 
 def typed_status(command: Callable[P, int]) -> Callable[P, None]:

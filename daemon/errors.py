@@ -115,6 +115,8 @@ UNSURE_ERRNOS = frozenset(
         errno.ETXTBSY,
     }
 )
+#: The kernel has no memory left now, or a program holds a lease on a file.
+OUTSIDE_ERRNOS = frozenset({errno.ENOMEM, errno.EAGAIN})
 #: What it says of a name that a file system cannot have.
 NAME_ERRNOS = frozenset({errno.EILSEQ, errno.EINVAL, errno.ENAMETOOLONG})
 BLAMES: tuple[tuple[type[BaseException], Blame], ...] = (
@@ -135,8 +137,8 @@ def blame(error: BaseException) -> Blame:
             return verdict
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         return Blame.MACHINE
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return Blame.OUTSIDE  # the kernel has none left now
+    if isinstance(error, OSError) and error.errno in OUTSIDE_ERRNOS:
+        return Blame.OUTSIDE
     if isinstance(error, OSError) and error.errno in UNSURE_ERRNOS:
         return Blame.UNSURE
     return Blame.UNKNOWN

@@ -70,6 +70,7 @@ UNKNOWN = [
         (MachineError("x"), Blame.MACHINE),
         (HeldUpError("x"), Blame.OUTSIDE),
         (OSError(errno.ENOMEM, "x"), Blame.OUTSIDE),
+        (BlockingIOError(errno.EAGAIN, "x"), Blame.OUTSIDE),
         (InstallError("x"), Blame.INSTALL),
         (MemoryError(), Blame.UNKNOWN),
         (ValueError("x"), Blame.UNKNOWN),

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from daemon.commands.acting import acting_as
+from daemon.commands.checks.service import owner
 from daemon.config import folders as hot_folders
 from daemon.config import schema as configuration
 from daemon.disk import files, store
@@ -34,12 +35,15 @@ def retry(
         check(picture, quarantine)
     if not pictures:
         yield f"no picture is in quarantine ({printable(quarantine)})"
+    user = owner(hot_folders.resolve(base, config.state_dir))
     for picture in pictures:
         try:
-            yield printable(put_back(picture, quarantine, folders))
+            with acting_as(user):
+                told = printable(put_back(picture, quarantine, folders))
         except (OSError, UsageError) as error:
             stay.append(picture)
-            yield f"{printable(picture)}: {describe(error)}"
+            told = f"{printable(picture)}: {describe(error)}"
+        yield told
 
 
 def find(asked: Path, known: Sequence[Path]) -> Path:
@@ -104,16 +108,5 @@ def put_back(picture: Path, quarantine: Path, folders: dict[str, HotFolder]) -> 
     # An interrupted retry has left one file with two names: finish it, do not start again.
     if not (files.exists(place) and files.is_same_file(place, picture)):
         place = files.free_name(place, lambda path: False)
-    above = [one for one in place.parents if one.is_relative_to(folder.path)]
-    missing = [one for one in above if not one.exists()]
     store.restore(picture, place)
-    give_away(missing, folder.path)
     return place
-
-
-def give_away(folders: Sequence[Path], top: Path) -> None:
-    """Give folders that root has made to the owner of ``top``, who moves pictures out of them."""
-    status = top.stat()
-    for folder in folders if os.geteuid() == 0 else ():
-        with suppress(OSError):  # some shares know no owners; the picture itself is there
-            os.chown(folder, status.st_uid, status.st_gid, follow_symlinks=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.commands.acting import acting_as
 from daemon.commands.checks.permissions import asker_for
 from daemon.commands.checks.service import owner
 from daemon.commands.status import read_report
@@ -25,6 +26,7 @@ from daemon.watching.ignored_names import has_ignored_part, why_left
 from daemon.watching.left_files import CLIP
 
 NEWEST = 5
+UNSEEN = "cannot be looked at by this user"
 CHANGED = "its original changed after it was cut out: put the original into the hot folder again"
 
 
@@ -35,12 +37,16 @@ def lines(config_path: Path | None, asked: Path) -> Iterator[str]:
     state = hot_folders.resolve(base, config.state_dir)
     # The folders of the configuration are resolved, too; but a link itself, not its target.
     path = Path(os.path.realpath(asked.parent), asked.name)
-    jobs = list(job_lines(state, path, folders))
+    with acting_as(owner(state)):  # claimed pictures are open to no other, not even to root
+        jobs = list(job_lines(state, path, folders))
     yield from jobs
     holder = next((folder for folder in folders if path.is_relative_to(folder.path)), None)
-    if holder is not None and files.exists(path):
+    found = False if holder is None else is_there(path)
+    if holder is not None and found:
         reason = why_not_taken(path, holder, state)
         yield f"{printable(path)} lies in hot folder {holder.name}: {reason}"
+    elif found is None and not jobs:
+        yield f"{printable(path)}: nothing is known of it, and it {UNSEEN}"
     elif not jobs:
         where = "any hot folder" if holder is None else f"hot folder {holder.name}"
         yield f"{printable(path)}: nothing is known of it, and it is not in {where}"
@@ -145,8 +151,17 @@ def score_text(score: float | None) -> str:
 
 
 def place(path: Path) -> str:
-    """Return a path, with a note if nothing is there any more."""
-    return printable(path) + ("" if files.exists(path) else " (no longer there)")
+    """Return a path, with a note if nothing is there any more, or that cannot be told."""
+    notes = {True: "", False: " (no longer there)", None: f" ({UNSEEN})"}
+    return printable(path) + notes[is_there(path)]
+
+
+def is_there(path: Path) -> bool | None:
+    """Whether something has this name; None if this user may not look, as at claimed pictures."""
+    try:
+        return files.exists(path)
+    except OSError:
+        return None
 
 
 def utc(seconds: float) -> str:

@@ -5,13 +5,16 @@ address a moment later. So the address that was checked is the one that is conne
 """
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+PATH_PARTS = re.compile("[/?&=;]")
+SECRET_LETTERS = 6  # shorter parts would be words of an answer
 PORTS = {"https": 443, "http": 80}
 Ip = IPv4Address | IPv6Address
 #: As `socket.getaddrinfo`: host, port, then keywords. Any: the answer depends on the family; the
@@ -78,6 +81,15 @@ class Destination:
         """Return the header ``Host``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def hide(self, text: str) -> str:
+        """Return a text without the path and its longer parts: servers repeat what they got."""
+        told = {self.path, unquote(self.path)}
+        told |= {part for path in told for part in PATH_PARTS.split(path)}
+        for secret in sorted(told, key=len, reverse=True):
+            if len(secret) >= SECRET_LETTERS:
+                text = text.replace(secret, "…")
+        return text
 
     @property
     def literal(self) -> Ip | None:

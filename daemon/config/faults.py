@@ -47,16 +47,18 @@ def describe(fault: Fault, model: type[BaseModel]) -> str:
         return f"{key}: {value!r} is none of its values; {hint} {', '.join(options)}"
     if kind == "missing":
         return f"key {key!r} is missing"
-    text = in_words(kind, message, value)
+    # Below `hooks` it may be a URL, whose path may be a secret.
+    is_secret = place[:1] == ("hooks",) and isinstance(value, str)
+    text = in_words(kind, message, "this text" if is_secret else shown(value))
     return f"{key}: {text}" if key else text
 
 
-def in_words(kind: str, message: str, value: object) -> str:
-    """Return what is wrong with a value, and what it has to be."""
+def in_words(kind: str, message: str, told: str) -> str:
+    """Return what is wrong with a value, told as people know it, and what it has to be."""
     if kind in WANTED:
-        return f"{shown(value)} is not {WANTED[kind]}"
+        return f"{told} is not {WANTED[kind]}"
     if kind in BOUNDS:
-        return f"{shown(value)} must be {message.removeprefix('Input should be ')}"
+        return f"{told} must be {message.removeprefix('Input should be ')}"
     if kind == "too_short" and (least := NUMBER.search(message)):
         return f"at least {least.group()} must be named"
     return message.removeprefix("Value error, ")

@@ -6,6 +6,7 @@ Does not belong here: the decision what to move or delete, and job states.
 #: What other packages may import; everything else is private to this one.
 __all__ = [
     "checksums",
+    "comparison",
     "crash_notes",
     "deletion",
     "drop_names",

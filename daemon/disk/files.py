@@ -3,12 +3,13 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from daemon.disk import modes, safe_open
+from daemon.disk.new_files import open_new
 from daemon.errors import NAME_ERRNOS, PictureError, UntrustedPath, explain
 from daemon.jobs import Identity
 from daemon.portable_names import folded
@@ -49,7 +50,11 @@ def open_if_regular(path: Path, flags: int = 0) -> int | None:
     raises `BlockingIOError`; without it the call waits, up to 45 s.
     """
     with safe_open.parent(path) as folder:
-        return open_regular_in(folder, path.name, flags)
+        try:
+            return open_regular_in(folder, path.name, flags)
+        except OSError as error:
+            error.filename = str(path)  # it has only the last part
+            raise
 
 
 def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
@@ -63,12 +68,15 @@ def open_regular_in(folder: int, name: str, flags: int = 0) -> int | None:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
         return os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC | flags)
+    except OSError as error:
+        error.filename = name
+        raise
     finally:
         os.close(handle)
 
 
 def create(path: Path, *, is_read: bool = False) -> BinaryIO:
-    """Open a file of ours for writing, made or emptied; a link in its place is not followed.
+    """Make a file of ours and open it for writing; what has its name is removed.
 
     ``is_read``: for reading as well.
     """
@@ -80,7 +88,7 @@ def create_in(folder: int, path: Path, *, is_read: bool = False) -> BinaryIO:
     """Do as `create`, in the open folder that holds the path."""
 
     def opener(_: str, flags: int) -> int:
-        return os.open(path.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, modes.FILE, dir_fd=folder)
+        return open_new(folder, path.name, flags, mode=modes.FILE)
 
     if is_read:
         return open(path, "w+b", opener=opener)
@@ -259,42 +267,3 @@ def remove_if_empty(folder: Path) -> None:
 def is_same_file(one: Path, other: Path) -> bool:
     """Two names of one file, not two files that are equal; links are not followed."""
     return os.path.samestat(status_of(one), status_of(other))
-
-
-def is_same_content(one: Path, other: Path) -> bool:
-    """Whether both are the same file, or equal copies of an interrupted move; follows no links."""
-    if not exists(one):
-        return True
-    try:
-        if is_same_file(one, other):
-            return True
-    except FileNotFoundError:
-        return False  # removed meanwhile
-    with both_open(one, other) as opened:
-        return opened is not None and has_same_bytes(*opened)
-
-
-@contextmanager
-def both_open(one: Path, other: Path) -> Iterator[tuple[int, int] | None]:
-    """Open two files for reading; None if one of them is no regular file. Follows no links."""
-    with ExitStack() as stack:
-        descriptors = []
-        for path in (one, other):
-            if (descriptor := open_if_regular(path)) is not None:
-                stack.callback(os.close, descriptor)
-                descriptors.append(descriptor)
-        yield (descriptors[0], descriptors[1]) if len(descriptors) == 2 else None
-
-
-def has_same_bytes(one: int, other: int) -> bool:
-    """Whether two open files have the same content."""
-    return os.fstat(one).st_size == os.fstat(other).st_size and begins_with(other, one)
-
-
-def begins_with(long: int, half: int) -> bool:
-    """Whether all bytes of one open file stand at the beginning of another."""
-    with open(half, "rb", closefd=False) as ours, open(long, "rb", closefd=False) as theirs:
-        while chunk := ours.read(CHUNK_BYTES):
-            if chunk != theirs.read(len(chunk)):
-                return False
-        return True

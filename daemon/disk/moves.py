@@ -4,10 +4,9 @@ import errno
 import json
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,10 @@ from daemon.disk.syncs import Syncs, sync_folder
 logger = logging.getLogger(__name__)
 
 SYNC_BYTES = 256 << 20
+
+RIGHTS = 0o777
+#: Notes of programs, and who may read the file. Others, such as capabilities, are the system's.
+KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access")
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL})
 
@@ -114,8 +117,9 @@ def copy(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
     """Copy content, mode and times, and make the content durable; False if it is no file.
 
     ``on_step`` is called after each megabyte: a clip takes minutes on a slow disk.
+    `BlockingIOError` if a program holds a lease on the original: nobody waits for it here.
     """
-    descriptor = open_if_regular(source)
+    descriptor = open_if_regular(source, os.O_NONBLOCK)
     if descriptor is None:
         return False
     with os.fdopen(descriptor, "rb") as reader, create(part) as writer:
@@ -129,12 +133,26 @@ def copy(source: Path, part: Path, *, on_step: Callable[[], object]) -> bool:
         writer.flush()
         os.fsync(writer.fileno())
         try:
-            # By what is open, whatever the names mean by now.
-            shutil.copystat(*(f"/proc/self/fd/{one.fileno()}" for one in (reader, writer)))
+            copy_facts(reader.fileno(), writer.fileno())
         except OSError as error:
             # FAT and many shares know no owners and modes; the content is what must not be lost.
             logger.debug("%s: times and mode not kept: %s", part, error)
     return True
+
+
+def copy_facts(source: int, ours: int) -> None:
+    """Give an open copy the times, the mode and the attributes of the original.
+
+    Not its setuid and setgid bits: the copy is ours, and whoever started it would become us.
+    `shutil.copystat` copies them.
+    """
+    status = os.fstat(source)
+    os.utime(ours, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with suppress(OSError):  # not every file system has attributes
+        for name in os.listxattr(source):
+            if name.startswith(KEPT_ATTRIBUTES):
+                os.setxattr(ours, name, os.getxattr(source, name))
+    os.fchmod(ours, status.st_mode & RIGHTS)
 
 
 @contextmanager

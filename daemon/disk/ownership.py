@@ -3,8 +3,9 @@
 import os
 from contextlib import suppress
 
+from daemon.disk.new_files import open_new
+
 PROBE = ".cvunetd-owner"
-TRIES = 100
 
 
 def is_ours(user: int, folder: int) -> bool:
@@ -24,21 +25,10 @@ def owner_of_new_file(descriptor: int) -> int:
     Threads do this at the same time, and a process that was killed leaves its file: one that is
     there already is removed. It says nothing, because anybody may have made it.
     """
-    made = new_file(descriptor)
+    made = open_new(descriptor, PROBE, os.O_WRONLY, mode=0o600)
     try:
         return os.fstat(made).st_uid
     finally:
         os.close(made)
         with suppress(FileNotFoundError):
             os.unlink(PROBE, dir_fd=descriptor)
-
-
-def new_file(descriptor: int) -> int:
-    """Return a descriptor of a file that was not there; `FileExistsError` if others win always."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    for _ in range(TRIES):
-        with suppress(FileExistsError):
-            return os.open(PROBE, flags, 0o600, dir_fd=descriptor)
-        with suppress(FileNotFoundError):
-            os.unlink(PROBE, dir_fd=descriptor)
-    return os.open(PROBE, flags, 0o600, dir_fd=descriptor)

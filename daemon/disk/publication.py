@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.disk import safe_open
-from daemon.disk.files import exists, identity, is_same_content, make_folders, remove
+from daemon.disk.comparison import is_same_content
+from daemon.disk.files import exists, identity, make_folders, remove
 from daemon.disk.moves import NO_LINKS, copy, rename_no_replace
 from daemon.disk.moves import replace as rename_over
 from daemon.jobs import Stamp

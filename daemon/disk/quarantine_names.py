@@ -18,6 +18,8 @@ class Spellings:
         self.folders: dict[Path, dict[str, str]] = {}
         self.given: set[Path] = set()
         """Sub-folders that pictures were given, made yet or not."""
+        self.versions: dict[Path, int] = {}
+        """The last numbers that were given, by the places that were wanted."""
         self.count = 0
         """Of all names, listed and noted."""
         self.noted = 0
@@ -43,6 +45,7 @@ class Spellings:
         """Forget all names: most of them may have left quarantine."""
         self.folders.clear()
         self.given.clear()
+        self.versions.clear()
         self.count = self.noted = 0
 
     def other(self, path: Path) -> Path | None:
@@ -92,9 +95,22 @@ def free_quarantine(
         part = Path(*folder.parts[: len(root.parts) + depth])
         known.note(part)
         known.given.add(part)
-    place = files.free_name(folder / relative.name, is_taken)
+    place = free_name(folder / relative.name, is_taken, known)
     for path in (place, store.reason_file(place)):
         known.note(path)
+    return place
+
+
+def free_name(wanted: Path, is_taken: Callable[[Path], bool], known: Spellings) -> Path:
+    """Do as `files.free_name`, but go on after the last number: a camera may use one name always.
+
+    The name without a number is tried first: a picture that was tried again has left it.
+    """
+    version = 1
+    while files.exists(place := files.versioned(wanted, version)) or is_taken(place):
+        version = max(version + 1, known.versions.get(wanted, 0))
+    if version > 1:
+        known.versions[wanted] = version
     return place
 
 

@@ -96,7 +96,7 @@ def write_note(part: Path, note: Note) -> None:
 
 
 def begin(part: Path, number: int) -> BinaryIO:
-    """Open a segment for writing and reading, made or emptied; follows no link."""
+    """Open a segment for writing and reading, made anew."""
     return create(place(part, number), is_read=True)
 
 

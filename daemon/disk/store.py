@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.disk import deletion, drop_names, modes, safe_open, tree
+from daemon.disk.comparison import is_same_content
 from daemon.disk.files import (
     NAME_MAX_BYTES,
     create_in,
@@ -17,7 +18,6 @@ from daemon.disk.files import (
     has_other_spelling,
     identity,
     is_folder,
-    is_same_content,
     is_same_file,
     make_folders,
     remove,

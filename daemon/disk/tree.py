@@ -62,6 +62,15 @@ def is_folder(path: Path) -> bool:
     return files.is_folder(path)
 
 
+def holds_anything(folder: Path) -> bool:
+    """Whether a folder is there. An empty one does not count: its disk or share may be away."""
+    try:
+        with os.scandir(folder) as found:
+            return next(found, None) is not None
+    except OSError:
+        return False
+
+
 def leads_over_link(top: Path, relative: Path) -> bool:
     """Whether some part of a path below a folder is a link, which may lead anywhere."""
     path = str(top)  # as a text: this is asked of each event, and Path takes longer than the kernel

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -49,9 +49,12 @@ class CommandSender:
         self.environment = environment
         self.monotonic = monotonic
         self.stopping = threading.Event()
+        self.unended: list[subprocess.Popen[bytes]] = []
+        """Programs that could not be ended; they are asked for their status until they have one."""
 
     def send(self, notice: Notice) -> Reply:
         """Run the program to its end; all of its process group ends with it."""
+        self.unended = [one for one in self.unended if one.poll() is None]
         try:
             process = subprocess.Popen(
                 self.argv,
@@ -66,20 +69,20 @@ class CommandSender:
             return TemporaryFailure(
                 f"{printable(self.argv[0])} cannot be started: {describe(error)}"
             )
-        with process:
+        with ExitStack() as stack:
+            for stream in filter(None, (process.stdin, process.stdout)):
+                stack.enter_context(stream)
             try:
                 handle = os.pidfd_open(process.pid)
             except OSError as error:  # no more files may be open
-                signal_group(process, signal.SIGKILL)
+                self.end(process)
                 return TemporaryFailure(
                     f"{printable(self.argv[0])} cannot be followed: {describe(error)}"
                 )
             payload = notice.payload.encode("utf-8", "backslashreplace")
             with Conversation(process, handle, payload) as conversation:
                 is_ended = self.wait_until_end(conversation)
-                # Before `wait`: until then no other process can get this number.
-                signal_group(process, signal.SIGKILL)
-                status = process.wait()
+                status = self.end(process)
                 conversation.read_rest()
         return self.reply_for(status, is_ended=is_ended, output=conversation.text)
 
@@ -94,6 +97,16 @@ class CommandSender:
             conversation.poll(min(left_s, POLL_S))
         return True
 
+    def end(self, process: "subprocess.Popen[bytes]") -> int | None:
+        """End a program and what it started; return its status, None if it goes on."""
+        # Before `wait`: until then no other process can get this number.
+        signal_group(process, signal.SIGKILL)
+        try:
+            return process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.unended.append(process)
+            return None
+
     def terminate(self, conversation: "Conversation") -> None:
         """Ask the program to end, and wait for it for a moment."""
         signal_group(conversation.process, signal.SIGTERM)
@@ -101,11 +114,15 @@ class CommandSender:
         while not conversation.has_ended and (left_s := deadline - self.monotonic()) > 0:
             conversation.poll(left_s)
 
-    def reply_for(self, status: int, *, is_ended: bool, output: str) -> Reply:
+    def reply_for(self, status: int | None, *, is_ended: bool, output: str) -> Reply:
         """Return what the exit status means."""
         text = f": {output}" if output else ""
         if not is_ended and self.stopping.is_set():
             return Interrupted()
+        if status is None:
+            why = "cannot be ended, perhaps because it runs as another user"
+            reason = f"not through after {self.timeout_s:g} s and {why}{text}"
+            return TemporaryFailure(reason, max_attempts=MAX_ATTEMPTS)
         if not is_ended:
             reason = f"not through after {self.timeout_s:g} s, ended{text}"
             return TemporaryFailure(reason, max_attempts=MAX_ATTEMPTS)

@@ -42,14 +42,22 @@ def of_job(ending: Ending, drop: Drop) -> Json:
 
 def of_drop(drop: Drop, counts: dict[str, int], *, closed_at: float) -> Json:
     """Return the payload for a closed output folder. ``counts``: its ended jobs by state."""
-    manifest = drop.path / store.MANIFEST
     return common_fields("drop_closed", drop.folder, str(drop.id), closed_at) | {
         "drop": as_text(drop.path),
-        "manifest": as_text(manifest) if files.exists(manifest) else None,
+        "manifest": text_of(manifest_of(drop)),
         "opened_at": utc(drop.opened_at),
         "done": counts.get(State.DONE.value, 0),
         "failed": counts.get(State.FAILED.value, 0),
     }
+
+
+def manifest_of(drop: Drop) -> Path | None:
+    """Return a manifest's path; None if it is gone, or a link leads there by now."""
+    manifest = drop.path / store.MANIFEST
+    try:
+        return manifest if files.exists(manifest) else None
+    except OSError:
+        return None
 
 
 def common_fields(event: str, folder: str, subject: str, moment: float) -> Json:

@@ -82,7 +82,7 @@ class WebhookSender:
         """Return why there is no answer."""
         if self.is_late or isinstance(error, TimeoutError):
             return f"{self.destination.host}: no answer after {self.timeout_s:g} s"
-        return f"{self.destination.host}: {describe(error)}"
+        return f"{self.destination.host}: {self.destination.hide(describe(error))}"
 
     def attempt(self, notice: Notice) -> Reply:
         """Use the open connection, or a new one if the server has closed it."""
@@ -152,7 +152,8 @@ class WebhookSender:
         self.is_reading = True
         try:
             response = connection.getresponse()
-            return reply_for(response, self.read(response), now=self.now())
+            text = self.destination.hide(self.read(response).decode("utf-8", "backslashreplace"))
+            return reply_for(response, text, now=self.now())
         finally:
             self.is_reading = False
 
@@ -216,12 +217,12 @@ class WebhookSender:
                 socket.socket.shutdown(sock, how)
 
 
-def reply_for(response: BaseHTTPResponse, text: bytes, *, now: float) -> Reply:
+def reply_for(response: BaseHTTPResponse, text: str, *, now: float) -> Reply:
     """Return what an answer means."""
     status = response.status
     if 200 <= status < 300:
         return Accepted()
-    body = printable(" ".join(text.decode("utf-8", "backslashreplace").split()))[:ANSWER_LETTERS]
+    body = printable(" ".join(text.split()))[:ANSWER_LETTERS]
     reason = f"answer {status}{': ' if body else ''}{body}"
     if 300 <= status < 400:
         return PermanentFailure(f"{reason} (redirects are not followed: set url to the new place)")

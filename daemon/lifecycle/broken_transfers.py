@@ -8,7 +8,7 @@ rejection would be a false alarm.
 import logging
 import os
 
-from daemon.disk import files, store
+from daemon.disk import comparison, store
 from daemon.errors import describe, printable
 from daemon.jobs import Job
 from daemon.ledger.ledger import Ledger
@@ -60,11 +60,11 @@ class BrokenTransfers:
 def is_beginning(job: Job, later: Job) -> bool:
     """Whether all bytes of a job's original stand at the beginning of a later job's original."""
     assert later.archive is not None
-    with files.both_open(job.source, later.archive) as opened:
+    with comparison.both_open(job.source, later.archive) as opened:
         if opened is None:
             return False
         half, whole = opened
         size = os.fstat(half).st_size
         if not 0 < size <= min(os.fstat(whole).st_size, LARGEST_BYTES):
             return False
-        return files.begins_with(whole, half)
+        return comparison.begins_with(whole, half)

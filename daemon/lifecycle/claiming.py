@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Claiming:
         guard: ClaimGuard,
         access_errors: AccessErrors,
         notes: UploadNotes,
+        quarantine: Path,
     ) -> None:
         """``access_errors`` looks at files, and is told of what cannot be looked at."""
         self.ledger = ledger
@@ -44,6 +46,7 @@ class Claiming:
         self.guard = guard
         self.access_errors = access_errors
         self.notes = notes
+        self.quarantine = quarantine
         self.serials = itertools.count()
         self.syncs = Syncs()
         """What claims have changed and what is not durable yet."""
@@ -64,6 +67,7 @@ class Claiming:
                 return None
             return self.add_job(folder, relative, job_id, settled.path, identity, found_by, now=now)
         self.guard.prepare(folder)
+        self.check_readable(folder, settled.path)
         claimed = store.claim(folder.path, relative, job_id, self.syncs)
         self.syncs.begin()
         identity = claimed_identity(claimed)
@@ -77,6 +81,20 @@ class Claiming:
             # No drop can be made: put the file back for its owner.
             self.put_back(folder, relative, job_id)
             raise
+
+    def check_readable(self, folder: HotFolder, path: Path) -> None:
+        """`PermissionError` for a file that we may not read and could not reject either.
+
+        To quarantine on another disk it would have to be copied.
+        """
+        if os.access(path, os.R_OK, effective_ids=True, follow_symlinks=False):
+            return
+        there = next(filter(Path.exists, (self.quarantine, *self.quarantine.parents)))
+        if there.stat().st_dev == folder.path.stat().st_dev:
+            return
+        descriptor = files.open_if_regular(path, os.O_NONBLOCK)
+        if descriptor is not None:
+            os.close(descriptor)
 
     def put_back(self, folder: HotFolder, relative: Path, job_id: str) -> bool:
         """Undo a claim; False if that fails: it is done, or the file adopted, in a while."""

@@ -276,8 +276,8 @@ class Intake:
 
     def refuse(self, folder: HotFolder, path: Path, error: OSError) -> None:
         """Note why one file cannot be taken, and tell it once for all files beside it."""
-        known = refusals.find(folder, path, refusals.ourselves())
-        refusal = known or refusals.unexplained(error)
+        asker = refusals.ourselves()
+        refusal = refusals.find(folder, path, asker) or refusals.of_error(path, error, asker)
         is_new = self.inventory.refused.note(folder.name, path, refusal)
         text = "%s cannot be taken: %s; it stays where it is and is tried again in %.0f min"
         level = logging.ERROR if is_new else logging.DEBUG

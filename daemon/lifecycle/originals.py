@@ -4,7 +4,7 @@ import errno
 import logging
 from pathlib import Path
 
-from daemon.disk import files, store
+from daemon.disk import comparison, files, store
 from daemon.disk.syncs import Syncs
 from daemon.errors import NAME_ERRNOS, UntrustedPath, describe, printable
 from daemon.jobs import Job
@@ -141,6 +141,6 @@ def is_there(job: Job) -> bool:
     """Whether the original has the name that it was to get."""
     assert job.archive is not None
     try:
-        return files.exists(job.archive) and files.is_same_content(job.source, job.archive)
+        return files.exists(job.archive) and comparison.is_same_content(job.source, job.archive)
     except OSError:
         return False

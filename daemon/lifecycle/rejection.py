@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon import event_ids
-from daemon.disk import files, quarantine_names, segments, store
+from daemon.disk import comparison, files, quarantine_names, segments, store
 from daemon.disk.syncs import Syncs
 from daemon.errors import NAME_ERRNOS, printable
 from daemon.jobs import Job
@@ -55,7 +55,7 @@ class Rejection:
         """Whether another file is where an interrupted rejection wanted to put this one."""
         if self.is_meant(quarantine):
             return True
-        return files.exists(quarantine) and not files.is_same_content(job.source, quarantine)
+        return files.exists(quarantine) and not comparison.is_same_content(job.source, quarantine)
 
     def is_meant(self, path: Path) -> bool:
         """A picture that is about to be moved, or its reason, will have this name."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Container
 from pathlib import Path
 
-from daemon.disk import files, publication, segments, store
+from daemon.disk import comparison, files, publication, segments, store
 from daemon.disk.syncs import Syncs
 from daemon.errors import UntrustedPath, describe, printable
 from daemon.jobs import Done, HotFolder, Job
@@ -74,7 +74,7 @@ class Results:
                 if self.give_name(job, part, target, later):
                     named.add(part)
             except FileExistsError as error:
-                if files.is_same_content(part, target):
+                if comparison.is_same_content(part, target):
                     # Published by an earlier process that died before noting it.
                     store.remove_part(part)
                 elif folder.clash == "fail":

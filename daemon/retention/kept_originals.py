@@ -1,10 +1,10 @@
 """Rows of originals that stay in their hot folders; they are deleted when the original has gone."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from daemon.disk import inode_numbers
+from daemon.disk import inode_numbers, tree
 from daemon.jobs import HotFolder, Identity, Job
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.records import Records
@@ -52,14 +52,18 @@ class KeptOriginals:
 
     def gone(self, before: float) -> Iterator[Job]:
         """Yield jobs that ended before a time and whose original is gone or changed."""
-        present = {name for name, folder in self.folders.items() if self.is_present(folder)}
+        present = {
+            name for name, folder in self.folders.items() if tree.holds_anything(folder.path)
+        }
         for job in self.records.kept_originals(before, after=""):
             if job.folder in present and has_gone(job):
                 yield job
 
     def forget_gone(self, before: float) -> int:
         """Delete the next such rows, and give space back; return how many."""
-        present = {name for name, folder in self.folders.items() if self.is_present(folder)}
+        present = {
+            name for name, folder in self.folders.items() if tree.holds_anything(folder.path)
+        }
         began, gone = self.clock(), []
         rest = self.records.kept_originals(before, after=self.position)
         self.position = ""
@@ -74,21 +78,14 @@ class KeptOriginals:
         self.ledger.shrink()
         return len(gone)
 
-    def is_present(self, folder: HotFolder) -> bool:
-        """Whether the folder is there. An empty one does not count: a share may be away."""
-        try:
-            with os.scandir(folder.path) as found:
-                return next(found, None) is not None
-        except OSError:
-            return False
-
 
 def has_gone(job: Job) -> bool:
     """Whether the original is certainly gone in the version that was taken."""
     try:
         current = Identity.of(job.source.lstat())
     except (FileNotFoundError, NotADirectoryError):
-        return True
+        # The nearest folder that is there may be the mount point of a share, within a hot folder.
+        return tree.holds_anything(next(filter(Path.is_dir, job.source.parents)))
     except OSError:
         return False  # unreadable, but it may still exist
     known = job.identity

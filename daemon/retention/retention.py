@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from daemon.disk import store
+from daemon.disk import store, tree
 from daemon.errors import LedgerError, describe, printable
 from daemon.jobs import HotFolder, Job
 from daemon.retention import contents, expiry, quarantine
@@ -187,8 +187,15 @@ class Retention:
             return False
 
     def gone_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
-        """Yield drops whose folder is gone."""
-        yield from (d for d in self.known_drops(before, local_now) if not os.path.lexists(d))
+        """Yield drops whose folder is gone.
+
+        Of an output folder of earlier configurations that is away nothing is known, and only the
+        rows of its drops tell that they have to be deleted one day.
+        """
+        for drop in self.known_drops(before, local_now):
+            is_root_there = drop.parent in self.roots or tree.holds_anything(drop.parent)
+            if is_root_there and not os.path.lexists(drop):
+                yield drop
 
     def known_drops(self, before: float, local_now: datetime) -> Iterator[Path]:
         """Yield drops that are still in the ledger, and old by its times and by their name."""

@@ -143,6 +143,7 @@ class LifecycleParts:
             guard=self.claims,
             access_errors=AccessErrors(),
             notes=self.upload_notes,
+            quarantine=self.owned.quarantine,
         )
 
     @cached_property

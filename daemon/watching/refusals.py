@@ -77,6 +77,15 @@ def unexplained(error: OSError) -> Refusal:
     return Refusal(explain(error), "cvunetd doctor; dmesg | tail")
 
 
+def of_error(path: Path, error: OSError, asker: Asker) -> Refusal:
+    """Return why a file could not be taken although its folder allows it."""
+    if asker.may(path, "r"):
+        return unexplained(error)
+    return Refusal(
+        f"it may not be read by user {asker.name}", f"chmod o+r {shlex.quote(str(path))}"
+    )
+
+
 def cannot_be_looked_into(place: Path, reason: str) -> Refusal:
     """Return that a sub-folder is closed to us; its pictures are not even seen."""
     return Refusal(f"{printable(place)} cannot be looked into: {reason}", "cvunetd doctor")

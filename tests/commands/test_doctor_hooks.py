@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.commands.checks.hook_entries import certificates
 from daemon.commands.findings import Severity
 from tests.commands.doctor_kit import findings, run, sound
 from tests.hooks.hooks_kit import script
@@ -97,6 +98,22 @@ def test_key_that_everybody_reads(base: Path):
 
 
 @pytest.mark.webhooks
+@pytest.mark.parametrize(
+    ("names", "severity"), [([], Severity.FAIL), (["0a1b2c3d.0"], Severity.PASS)]
+)
+def test_folder_of_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], severity: Severity
+):
+    """It is there without the package ca-certificates, too, but empty."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
+    (tmp_path / "certs").mkdir()
+    for name in names:
+        (tmp_path / "certs" / name).write_text("")
+
+    assert certificates().severity is severity
+
+
 def test_unit_without_a_network(base: Path, unit: Path):
     """The drop-in is what mends it; a command needs none."""
     hooks = {"on_done": [{"url": URL}]}

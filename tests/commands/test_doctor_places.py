@@ -90,6 +90,18 @@ def test_state_file_of_root(base: Path):
 
 
 @pytest.mark.root
+def test_file_of_another_in_the_output_folder(base: Path):
+    """Finder leaves a .DS_Store wherever it looks; the daemon never writes to it."""
+    for name in ("state", "outputs"):
+        (base / name).mkdir()
+        os.chown(base / name, NOBODY, NOBODY)
+    (base / "outputs/.DS_Store").write_bytes(b"x")
+    make_reachable(base)
+
+    assert findings(base)["permissions of output"].severity is Severity.PASS
+
+
+@pytest.mark.root
 def test_closed_folder_above(base: Path):
     """The folder that stops the way is named, and opened for passing through alone."""
     (base / "state").mkdir()

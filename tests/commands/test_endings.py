@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 RESULTS = """
 import sys
@@ -60,3 +62,29 @@ def test_letters_that_the_locale_lacks():
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.splitlines() == ["mit \u00fc", r"\u732b.png", r"\u2192"]
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-"])
+def test_closed_streams(tmp_path: Path, closed: str):
+    """The exit status is the usual one, though nothing can be printed."""
+    program = [sys.executable, "-m", "daemon", "check-config", "--config", str(tmp_path / "none")]
+    ran = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *program], check=False, cwd=ROOT)
+
+    assert ran.returncode == 78
+
+
+def test_result_on_a_closed_output(tmp_path: Path):
+    """`cvunetd check-config >&-`: it is well, whoever reads that."""
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "config.yaml").write_text("folders: [{path: hot}]\n")
+    program = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "check-config",
+        "--config",
+        str(tmp_path / "config.yaml"),
+    ]
+    ran = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *program], check=False, cwd=ROOT)
+
+    assert ran.returncode == 0

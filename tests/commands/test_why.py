@@ -270,17 +270,6 @@ def test_retry_goes_on_after_one_that_cannot_be_moved(
     assert ended.value.code == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_folders_that_root_makes_belong_to_the_owner_of_the_hot_folder(tmp_path: Path) -> None:
-    """Else the daemon could not take the picture out of them."""
-    kit = rejected(tmp_path)
-    shutil.rmtree(kit.hot / "sub", ignore_errors=True)
-    os.chown(kit.hot, 65534, 65534)
-    list(retry.retry(configure(tmp_path), [], is_all=True))
-
-    assert (kit.hot / "sub").stat().st_uid == 65534
-
-
 def test_a_closed_state_folder_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

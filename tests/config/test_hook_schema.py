@@ -97,6 +97,16 @@ def test_fault_is_one_line(tmp_path: Path, entry: dict[str, Any], fault: str):
     assert URL not in str(caught.value)
 
 
+@pytest.mark.parametrize("hooks", [URL, {"on_done": URL}, {"on_done": [URL]}])
+def test_url_in_the_wrong_place_is_not_quoted(tmp_path: Path, hooks: object):
+    """An address that is no value of the key `url`."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"hooks": hooks}))
+    with pytest.raises(InstallError, match="this text is not a") as caught:
+        load(tmp_path / "config.yaml")
+
+    assert URL not in str(caught.value)
+
+
 # --- what has to be there ------------------------------------------------------------------
 
 

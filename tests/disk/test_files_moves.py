@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,24 @@ def test_move_to_another_file_system(
 
     assert (destination.read_bytes(), destination.stat().st_mtime_ns) == (b"mine", 2_000_000_000)
     assert (names_in(source.parent), names_in(destination.parent)) == ([], ["b"])
+
+
+def test_copy_has_no_setuid_bit(source: Path, destination: Path, monkeypatch: pytest.MonkeyPatch):
+    """The copy is ours: whoever started it would become the daemon's user."""
+    source.chmod(0o7751)
+    refuse_links(monkeypatch, errno.EXDEV, only_across=True)
+    moves.move(source, destination)
+
+    assert stat.S_IMODE(destination.stat().st_mode) == 0o751
+
+
+def test_copy_keeps_attributes(source: Path, destination: Path, monkeypatch: pytest.MonkeyPatch):
+    """Programs note there, for example, where a file was fetched from."""
+    os.setxattr(source, "user.origin", b"camera")
+    refuse_links(monkeypatch, errno.EXDEV, only_across=True)
+    moves.move(source, destination)
+
+    assert os.getxattr(destination, "user.origin") == b"camera"
 
 
 def test_move_to_another_file_system_does_not_overwrite(

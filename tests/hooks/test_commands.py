@@ -184,6 +184,28 @@ def test_deaf_program_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert has_gone(tmp_path / "child")
 
 
+def test_program_that_cannot_be_ended_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that became another user, by sudo or a setuid bit: nobody waits for it without limit."""
+    real = os.killpg
+
+    def refuse(group: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    monkeypatch.setattr("daemon.hooks.commands.GRACE_S", 0.1)
+    asked = sender(script(tmp_path / "hook", "exec sleep 30"), timeout_s=0.1)
+    began = time.monotonic()
+    reply = asked.send(notice())
+    took_s = time.monotonic() - began
+    [left] = asked.unended
+    real(left.pid, signal.SIGKILL)
+    left.wait()
+
+    assert isinstance(reply, TemporaryFailure)
+    assert "cannot be ended, perhaps because it runs as another user" in reply.reason
+    assert took_s < 20
+
+
 def test_what_is_left_behind_ends(tmp_path: Path):
     """A child in the background that holds the pipe open neither delays us nor stays."""
     program = script(tmp_path / "hook", f"sleep 300 & echo $! > {tmp_path}/child; exit 0")

@@ -125,6 +125,20 @@ def test_drop_closed(tmp_path: Path, ears: Ears):
     assert len(manifest["pictures"]) == 2
 
 
+def test_closed_drop_that_was_moved(tmp_path: Path, ears: Ears):
+    """A link was left in its place: none is followed, but the event is told."""
+    service = kit(tmp_path, ears)
+    service.drop("a.jpg")
+    serve(service, 4)
+    [drop] = service.drops()
+    drop.rename(tmp_path / "elsewhere")
+    drop.symlink_to(tmp_path / "elsewhere")
+    serve(service, 12)
+
+    [payload] = told(ears, "drop_closed")
+    assert payload["manifest"] is None
+
+
 def test_names_that_are_no_text(tmp_path: Path, ears: Ears):
     """Escaped as in the manifest; JSON that every program reads."""
     service = kit(tmp_path, ears)

@@ -479,6 +479,28 @@ def test_nothing_secret_is_logged(
     assert KEY.decode() not in shown
 
 
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "Cannot POST /services/T0/s%33cret-token?key=hunter2",
+        "no /services/T0/s3cret-token",
+        "not found: <b>s3cret-token</b>, key hunter2",
+        "x" * 187 + "/services/T0/s%33cret-token",
+    ],
+)
+def test_answer_that_repeats_the_path_is_told_without_it(
+    receiver: Receiver, opened: Open, repeated: str
+):
+    """As the error pages of Express, Apache and Django do: whole, decoded or in parts."""
+    receiver.answer = lambda request: Answer(404, body=repeated.encode())
+    reply = opened(receiver.url(path="/services/T0/s%33cret-token?key=hunter2")).send(notice())
+
+    assert "answer 404: " in reply.reason
+    assert "…" in reply.reason
+    assert "cret" not in reply.reason
+    assert "hunter2" not in reply.reason
+
+
 def test_secrets_are_not_shown():
     """A value that lands in a log or a traceback."""
     shown = repr(Hook("on_done", "x", Webhook("https://example.com/token", key=KEY)))

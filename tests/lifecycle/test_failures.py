@@ -1,6 +1,8 @@
 """What follows from failures that are neither the picture's fault nor the machine's."""
 
+import errno
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +11,10 @@ import pytest
 from daemon.config import video
 from daemon.disk import files, segments, store
 from daemon.disk.segments import Note
+from daemon.disk.syncs import Syncs
 from daemon.errors import Blame, PictureError, blame, describe
 from daemon.jobs import Failed, Outcome, State, Task
-from tests.service.service_kit import Kit, copy_out
+from tests.service.service_kit import Kit, copy_out, fail_with
 from tests.service.test_clips import MP4
 
 LEFT = "album/cat.jpg is left alone"
@@ -150,3 +153,23 @@ def test_a_kept_picture_that_became_a_link_itself_is_rejected(kit: Kit):
     [job] = kit.records.in_state(State.FAILED)
 
     assert "not a regular file" in job.reason
+
+
+def test_rejection_waits_for_a_lease_on_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner may hold one for 45 s; that is no attempt, and the loop goes on."""
+    real, tries = store.reject, iter(range(3))
+
+    def refuse(source: Path, quarantine: Path, later: Syncs) -> None:
+        if next(tries, None) is not None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(source))
+        real(source, quarantine, later)
+
+    monkeypatch.setattr(store, "reject", refuse)
+    kit = Kit(tmp_path, work=fail_with(Failed(Blame.FILE, "no picture", is_final=True)))
+    kit.drop("cat.jpg")
+    kit.pass_time(60)
+
+    assert (tmp_path / "failed/hot/cat.jpg").exists()
+    assert kit.service.parts.standby.reasons == {}

@@ -237,6 +237,32 @@ def test_quarantine_remembers_so_many_names(tmp_path: Path, monkeypatch: pytest.
     assert place == tmp_path / "5/cat_2.jpg"
 
 
+def test_numbers_go_on_after_the_last_one(tmp_path: Path):
+    """A camera that uses one name always: not all of its pictures are looked at each time."""
+    spellings = quarantine_names.Spellings()
+    given = []
+    for _ in range(4):
+        place = quarantine_names.free_quarantine(tmp_path, Path("a.jpg"), spellings=spellings)
+        place.touch()
+        given.append(place.name)
+    (tmp_path / "a_2.jpg").unlink()
+    after = quarantine_names.free_quarantine(tmp_path, Path("a.jpg"), spellings=spellings)
+
+    assert given == ["a.jpg", "a_2.jpg", "a_3.jpg", "a_4.jpg"]
+    assert after.name == "a_5.jpg"
+
+
+def test_name_without_a_number_is_given_again(tmp_path: Path):
+    """Once its picture has left quarantine."""
+    spellings = quarantine_names.Spellings()
+    for _ in range(2):
+        quarantine_names.free_quarantine(tmp_path, Path("a.jpg"), spellings=spellings).touch()
+    (tmp_path / "a.jpg").unlink()
+
+    again = quarantine_names.free_quarantine(tmp_path, Path("a.jpg"), spellings=spellings)
+    assert again.name == "a.jpg"
+
+
 def test_memory_of_many_names_in_one_folder_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

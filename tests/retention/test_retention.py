@@ -298,6 +298,33 @@ def sweep(retention: Retention, *, monotonic: float = 0.0) -> None:
     retention.sweep(monotonic=monotonic, now=LATER.timestamp(), local_now=LATER)
 
 
+@pytest.mark.parametrize("is_mount_point", [False, True])
+def test_drop_of_an_earlier_root_whose_disk_is_away_is_not_forgotten(
+    tmp_path: Path, *, is_mount_point: bool
+):
+    """Only its row tells that it has to be deleted when the disk is back."""
+    forgotten: list[Path] = []
+    drop = make_drop(tmp_path / "earlier")
+    retention = sweeper(tmp_path, removed=forgotten, closed_drops=lambda before: [drop])
+    (tmp_path / "earlier").rename(tmp_path / "unplugged")
+    if is_mount_point:
+        (tmp_path / "earlier").mkdir()
+    sweep(retention)
+
+    assert forgotten == []
+
+
+def test_drop_of_an_earlier_root_that_somebody_has_deleted_is_forgotten(tmp_path: Path):
+    """Its pictures are of no use to anybody."""
+    forgotten: list[Path] = []
+    gone = tmp_path / "earlier/outputs_20261122101500"
+    (tmp_path / "earlier/other").mkdir(parents=True)
+    retention = sweeper(tmp_path, removed=forgotten, closed_drops=lambda before: [gone])
+    sweep(retention)
+
+    assert forgotten == [gone]
+
+
 def test_sweep_deletes_and_forgets(tmp_path: Path):
     """The ledger's rows go with the folder."""
     drop, removed = make_drop(tmp_path), list[Path]()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -182,6 +183,24 @@ def test_rows_of_kept_originals_where_inode_numbers_do_not_last(
     kit.pass_time(60, step_s=2)
     access = kit.service.parts.retention.ledger_access  # type: ignore[union-attr]
     numbers(1000)
+
+    forgotten = access.forget_gone(START + DAY_S)
+    assert 1 - forgotten == rows
+
+
+@pytest.mark.parametrize(("is_mount_point", "rows"), [(True, 1), (False, 0)])
+def test_rows_of_kept_originals_whose_share_is_away(
+    tmp_path: Path, *, is_mount_point: bool, rows: int
+):
+    """An empty folder within the hot folder may be its mount point; one that is gone is none."""
+    kit = Kit(tmp_path, folder={"originals": "keep"})
+    kit.drop("camera/day/a.jpg")
+    kit.drop("b.jpg")
+    kit.pass_time(60, step_s=2)
+    access = kit.service.parts.retention.ledger_access  # type: ignore[union-attr]
+    shutil.rmtree(tmp_path / "hot/camera")
+    if is_mount_point:
+        (tmp_path / "hot/camera").mkdir()
 
     forgotten = access.forget_gone(START + DAY_S)
     assert 1 - forgotten == rows

@@ -46,6 +46,7 @@ WATCHED = (
     "daemon.disk.sync_threads",
     "daemon.disk.syncs",
     "daemon.disk.moves",
+    "daemon.disk.new_files",
     "daemon.disk.safe_open",
     "daemon.disk.segments",
     "daemon.disk.uploads",
@@ -206,7 +207,9 @@ class Reaper:
 
 
 def absolute(path: Any, folder: int | None) -> Path:
-    """A path, also one that is relative to a descriptor."""
+    """A path, also one that is relative to a descriptor, or that of an open file."""
+    if isinstance(path, int):
+        return Path(f"/proc/self/fd/{path}").readlink()
     top = Path() if folder is None else Path(f"/proc/self/fd/{folder}").readlink()
     whole = top / os.fsdecode(path)
     return whole.readlink() if whole.is_relative_to("/proc/self/fd") else whole

@@ -13,6 +13,7 @@ from daemon.disk import (
     deletion,
     files,
     moves,
+    new_files,
     publication,
     safe_open,
     segments,
@@ -33,9 +34,10 @@ WITH_SECONDS = ("archive", "keep", "another file system")
 #: What changes the disk, by its names in os, pathlib, shutil and sqlite3.
 CHANGING = {
     *CHANGES,
-    "copystat",
     "executescript",
+    "fchmod",
     "rmtree",
+    "setxattr",
     "symlink_to",
     "touch",
     "transaction",
@@ -154,7 +156,7 @@ def mutating() -> set[str]:
     calls = {
         f"{module.__name__.rpartition('.')[2]}.{node.name}": called_in(node)
         for module in (
-            *(store, publication, deletion, files, moves, safe_open, segments, uploads),
+            *(store, publication, deletion, files, moves, new_files, safe_open, segments, uploads),
             *(syncs, sync_threads, ledger, database),
         )
         for node in ast.walk(ast.parse(inspect.getsource(module)))

@@ -18,11 +18,13 @@ from daemon.commands import why as inquiry
 from daemon.commands.checks import permissions, service
 from daemon.commands.findings import Severity
 from daemon.disk.lock import Lock
+from daemon.errors import Blame
+from daemon.jobs import Failed
 from daemon.reporting.notify import Notifier
 from daemon.reporting.report import Report
 from daemon.watching import refusals
 from daemon.watching.refusals import Refusal, RefusedFiles
-from tests.service.service_kit import START, Kit
+from tests.service.service_kit import START, Kit, fail_with
 
 NOBODY, ANN = 65_534, 12_345
 PICTURE = "sub/cat.jpg"
@@ -128,6 +130,45 @@ def test_file_of_another_in_a_sticky_folder(kit: Kit):
     with unprivileged():
         kit.pass_time(700, step_s=10)
     assert kit.results() == ["originals/sub/cat.jpg", "sub/cat.png"]
+
+
+@pytest.fixture
+def other_disk(kit: Kit) -> Iterator[None]:
+    """Quarantine is on it."""
+    place = kit.base / "failed"
+    place.mkdir(exist_ok=True)
+    tried = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", place], capture_output=True, check=False
+    )
+    if tried.returncode:
+        pytest.skip("may not mount here")
+    yield
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.usefixtures("other_disk")
+def test_picture_that_could_not_be_rejected(kit: Kit):
+    """It may not be read, and so not be copied to quarantine; it was tried again for ever."""
+    (kit.hot / "sub").chmod(0o777)
+    (kit.hot / PICTURE).chmod(0o600)
+    serve(kit)
+    [refused] = kit.service.snapshot().folders["hot"].refusals
+
+    assert refused.reason == "it may not be read by user nobody"
+    assert refused.mend == f"chmod o+r {kit.hot / PICTURE}"
+    assert kit.left_in_hot() == [PICTURE]
+
+
+@pytest.mark.root
+def test_picture_that_may_not_be_read_and_can_be_rejected(kit: Kit):
+    """By a rename, on one disk: it is taken like any other."""
+    kit.work = fail_with(Failed(Blame.FILE, "may not be read"))
+    (kit.hot / "sub").chmod(0o777)
+    (kit.hot / PICTURE).chmod(0o600)
+    serve(kit)
+
+    assert kit.left_in_hot() == []
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from daemon.commands.checks.permissions import may, unreachable
 from daemon.commands.findings import CheckContext, Finding, User, failed, passed, warned
 from daemon.config.folders import resolve
 from daemon.config.hook_schema import HookEntry, entries
+from daemon.disk import tree
 from daemon.errors import InstallError
 from daemon.hooks.loader import HookLoader, check_library
 from daemon.notices import Command
@@ -100,7 +101,9 @@ def certificates() -> Finding:
     import ssl  # the others do not need it
 
     paths = ssl.get_default_verify_paths()
-    found = [path for path in (paths.cafile, paths.capath) if path]  # None where nothing is
+    found = [Path(path) for path in (paths.cafile, paths.capath) if path]  # None: nothing is there
+    # The folder is there without the package ca-certificates, too, but empty.
+    found = [path for path in found if path.is_file() or tree.holds_anything(path)]
     if not found:
         text = f"the system's certificates are missing ({paths.openssl_cafile})"
         return failed("hooks", text, "apt-get install ca-certificates, or set ca_file")

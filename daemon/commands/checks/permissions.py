@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.commands.checks.places import nearest_existing
 from daemon.commands.findings import CheckContext, Finding, Severity, User, failed, passed, warned
-from daemon.disk import free_space
+from daemon.disk import free_space, safe_open
 from daemon.jobs import HotFolder
 from daemon.watching import refusals, scan
 from daemon.watching.ignored_names import SkippedFolders, why_left
@@ -124,7 +124,10 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
     """Check a folder that we make if it is missing; we must be able to write its files."""
     check = f"permissions of {what}"
     if os.path.lexists(path):
-        foreign = [one for one in own_files(path) if not may(user, one, "w")]
+        # Into the others people may put files of theirs, such as .DS_Store.
+        prefix = "" if what == "state" else safe_open.CLAIMS
+        own = [one for one in files_in(path) if one.name.startswith(prefix)]
+        foreign = [one for one in own if not may(user, one, "w")]
         if foreign and may(user, path, "wx"):
             text = f"{foreign[0]} is not writable for {user.name}"
             return failed(check, text, f"chown -R {user.name}: {shlex.quote(str(path))}")
@@ -135,7 +138,7 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
     return passed(check, f"{path} is made when it is needed: {found.text}")
 
 
-def own_files(path: Path) -> list[Path]:
+def files_in(path: Path) -> list[Path]:
     """Return the files directly in a folder, such as the ledger; none if they cannot be listed."""
     try:
         return [one for one in path.iterdir() if one.is_file()]
