@@ -142,10 +142,15 @@ export function alphaOf(rgba) {
 }
 
 // Load a picture that is done: original and plain result, no larger than `side`.
-// The id of the answer is another one if a plain version had to be made first.
+// The id of the answer is another one if a plain version had to be made first. It has no `cut` if
+// nothing can show the result, such as that of a clip.
 export async function load(api, id, { side, file = null, onState, signal }) {
   const about = await ended(api, id, { onState, signal });
   const result = await plainResult(api, about, { side, onState, signal });
+  const told = { id: result.id, name: about.name, about: result.about, origin: about, blob: result.blob };
+  if (!result.bitmap) {
+    return told;
+  }
   const original = (await decode(file ?? (await originalOf(api, id, signal)), side))
     ?? (await decode(await previewOf(api, about, "original-preview", signal), side));
   const { width, height } = result.bitmap;
@@ -153,7 +158,7 @@ export async function load(api, id, { side, file = null, onState, signal }) {
   result.bitmap.close();
   const photo = original ? pixelsOf(original.bitmap, width, height) : null;
   original?.bitmap.close();
-  return { id: result.id, name: about.name, about: result.about, origin: about, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo, blob: result.blob };
+  return { ...told, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo };
 }
 
 async function originalOf(api, id, signal) {
@@ -204,11 +209,14 @@ export async function discard(api, id) {
   }
 }
 
-// Offer a file to the person.
-export function saveAs(blob, name) {
+// Offer a result to the person, with the name of its picture; return the name. `path`: the result's
+// own place, which knows the suffix.
+export function saveAs(blob, pictureName, path) {
+  const name = pictureName.replace(/\.[^.]*$/, "") + path.slice(path.lastIndexOf("."));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  return name;
 }

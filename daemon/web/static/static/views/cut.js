@@ -1,7 +1,7 @@
 // Cut out one picture: choose it, wait, look at the result.
 
 import { h } from "../dom.js";
-import { discard, ended, load, upload } from "./cut-pictures.js";
+import { discard, ended, load, saveAs, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
 import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
@@ -187,8 +187,24 @@ class CutView {
 
   showResult(picture) {
     history.replaceState(history.state, "", `#/cut/${picture.id}`); // a reload shows it again
+    if (!picture.cut) {
+      this.showUnseen(picture);
+      return;
+    }
     this.result = new CutResult(this.context, picture, () => this.goEmpty());
     this.root.replaceChildren(h("h1", { class: "visually-hidden" }, this.words("cut.done")), this.result.element);
+    this.announce(this.words("cut.done"));
+  }
+
+  // Such as that of a clip: there is nothing to look at, so there are no settings and no brush.
+  showUnseen({ name, blob, about }) {
+    const save = () => saveAs(blob, name, about.picture.result);
+    this.root.replaceChildren(h("h1", {}, this.words("cut.done")),
+      h("div", { class: "card steps-card" }, h("p", { class: "file-name" }, name),
+        h("p", { role: "status" }, this.words("cut.unseen")),
+        h("div", { class: "bar" },
+          h("button", { class: "button primary", type: "button", onclick: save }, this.words("cut.download")),
+          h("button", { class: "button", type: "button", onclick: () => this.goEmpty() }, this.words("cut.another")))));
     this.announce(this.words("cut.done"));
   }
 }

@@ -35,6 +35,9 @@ class TouchView {
     this.root.replaceChildren(h("h1", {}, words("touch.title")), h("p", { class: "card", role: "status" }, words("touch.loading")));
     try {
       this.picture = await load(this.api, this.params.id ?? "", { side: SIDE_PX, signal: this.stop.signal });
+      if (!this.picture.cut) {
+        throw Object.assign(new Error("unseen"), { detail: words("touch.unseen") });
+      }
     } catch (error) {
       if (error.name !== "AbortError") {
         this.root.replaceChildren(h("h1", {}, words("touch.title")),

@@ -1,0 +1,76 @@
+"""Cut, in a real browser, with a worker without a network."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Route, expect
+
+from daemon.config import video
+from tests.browser.views_kit import Window, photo, window
+from tests.service.test_clips import MP4, gif
+from tests.web.web_kit import Kit, running
+
+pytestmark = [pytest.mark.web, pytest.mark.chromium]
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the extra for clips: nothing here reads or writes clips in earnest."""
+    monkeypatch.setattr(video, "is_installed", lambda: True)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    """Daemon and server."""
+    with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
+        yield kit
+
+
+@pytest.fixture
+def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
+    """The view."""
+    with window(browser, kit) as shown:
+        shown.page.goto(f"{kit.server.url}/#/cut")
+        yield shown
+
+
+def choose(shown: Window, name: str, kind: str, content: bytes) -> None:
+    """As with the chooser of files."""
+    file: FilePayload = {"name": name, "mimeType": kind, "buffer": content}
+    shown.page.set_input_files("#cut-file", file)
+
+
+def downloaded(shown: Window) -> tuple[str, bytes]:
+    """Name and content of the download."""
+    with shown.page.expect_download() as found:
+        shown.page.get_by_role("button", name="Download").click()
+    return found.value.suggested_filename, Path(found.value.path()).read_bytes()
+
+
+def test_clip_that_cannot_be_shown_is_downloaded(shown: Window):
+    """Without settings and brush, which would have nothing to show; then another one may follow."""
+    choose(shown, "cat.mp4", "video/mp4", MP4)
+    expect(shown.page.locator("#view")).to_contain_text("It cannot be shown here")
+    expect(shown.page.locator("#view button")).to_have_text(["Download", "Another picture"])
+
+    assert downloaded(shown) == ("cat.webm", MP4)
+    shown.page.get_by_role("button", name="Another picture").click()
+    expect(shown.page.get_by_text("Drop a picture here")).to_be_visible()
+
+
+def test_result_that_cannot_be_shown_is_not_painted_on(shown: Window, kit: Kit):
+    """The page says why."""
+    upload_id = kit.upload(MP4, name="cat.mp4")
+    kit.wait(upload_id)
+    shown.page.goto(f"{kit.server.url}/#/touch/{upload_id}")
+
+    expect(shown.page.get_by_role("alert")).to_contain_text("cannot be touched up")
+
+
+def test_download_has_the_suffix_of_the_result(shown: Window):
+    """An animated GIF comes out as WebP."""
+    choose(shown, "cat.gif", "image/gif", gif(3))
+
+    assert downloaded(shown) == ("cat.webp", gif(3))
