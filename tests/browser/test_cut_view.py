@@ -1,14 +1,13 @@
 """Cut, in a real browser, with a worker without a network."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Route, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from daemon.config import video
-from tests.browser.views_kit import Window, photo, window
+from tests.browser.views_kit import Window, window
 from tests.service.test_clips import MP4, gif
 from tests.web.web_kit import Kit, running
 

@@ -5,6 +5,7 @@ import { whyNotServed } from "./standby.js";
 
 const POLL_MS = 1000;
 const PATIENCE = 3; // looks at a picture that waits, before it is asked why
+const PASSING = new Set([0, 429, 500, 502, 503, 504]); // the server or a proxy has trouble now
 const UPLOADS = "web"; // the name of the folder of uploads
 // A result without any change, whose alpha the knobs and the brush begin with. A version is laid over
 // the options of its picture, so each of them that changes the shape is named.
@@ -15,6 +16,9 @@ export const PLAIN = {
 };
 export const queryOf = (options) => new URLSearchParams(Object.entries(options)).toString();
 
+// A request that is sent again with the same key is carried out once.
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 // Send a picture; return its id. `onProgress` gets 0 to 1. The same `key` never takes a picture twice.
 export async function upload(api, file, { key, onProgress, signal }) {
   const query = queryOf({ ...PLAIN, name: file.name || "picture.png" });
@@ -24,10 +28,10 @@ export async function upload(api, file, { key, onProgress, signal }) {
   return answer.pictures[0].id;
 }
 
-// Have a version made; return its id. `mask` is a PNG, or null.
-export async function makeVersion(api, id, options, { mask = null, onProgress, signal } = {}) {
+// Have a version made; return its id. `mask` is a PNG, or null. The same `key` never makes two.
+export async function makeVersion(api, id, options, { mask = null, key = newKey(), onProgress, signal } = {}) {
   const answer = await api.send("POST", `/api/v1/pictures/${id}/versions?${queryOf(options)}`, {
-    body: mask ?? undefined, onProgress, signal,
+    body: mask ?? undefined, headers: { "Idempotency-Key": key }, onProgress, signal,
   });
   return answer.id;
 }
@@ -73,7 +77,7 @@ export function ended(api, id, { onState = () => null, signal } = {}) {
         }
       } catch (error) {
         onState({ state: "waiting", place: 0, stage, trouble: { name: "unreachable" } });
-        if (!isOver && error.status !== 0 && error.status !== 429 && error.status !== 503) {
+        if (!isOver && !PASSING.has(error.status)) {
           finish(reject, error); // else the server comes back, or the person goes away
         }
       }

@@ -1,7 +1,7 @@
 // Cut out one picture: choose it, wait, look at the result.
 
 import { h } from "../dom.js";
-import { discard, ended, load, saveAs, upload } from "./cut-pictures.js";
+import { discard, ended, load, newKey, saveAs, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
 import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
@@ -94,7 +94,7 @@ class CutView {
   }
 
   // The key makes sure that a picture which is sent again is not taken twice.
-  async take(file, key = crypto.getRandomValues(new Uint32Array(4)).join("-")) {
+  async take(file, key = newKey()) {
     await this.run(file.name, () => this.take(file, key), async (tell, signal, sent) => {
       tell("uploading", 0);
       const id = await upload(this.api, file, { key, onProgress: (share) => tell("uploading", share), signal });
