@@ -205,3 +205,10 @@ def test_many_pictures_come_in_pages(browser: Browser, tmp_path: Path):
             expect(shown.page.locator(".picture")).to_have_count(130)
 
             assert len(set(shown.page.locator(".picture .name").all_text_contents())) == 130
+
+
+def test_what_was_asked_for_is_told(shown: Window):
+    """For all to see: nothing else shows that a folder is being closed."""
+    shown.page.get_by_role("button", name="Close").first.click()
+
+    expect(shown.page.locator(".view-history > .notice")).to_contain_text("The folder is closed")
