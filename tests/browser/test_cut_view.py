@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, expect
 
 from daemon.config import video
-from tests.browser.views_kit import Window, window
+from tests.browser.views_kit import Window, photo, window
 from tests.service.test_clips import MP4, gif
 from tests.web.web_kit import Kit, running
 
@@ -73,3 +73,54 @@ def test_download_has_the_suffix_of_the_result(shown: Window):
     choose(shown, "cat.gif", "image/gif", gif(3))
 
     assert downloaded(shown) == ("cat.webp", gif(3))
+
+
+def test_file_that_is_gone_is_told(shown: Window, tmp_path: Path):
+    """It is no fault of the connection, and sending it again is not offered."""
+    path = tmp_path / "gone.png"
+    path.write_bytes(photo())
+    shown.page.route("**/api/v1/pictures?*", lambda route: route.abort())
+    shown.page.set_input_files("#cut-file", str(path))
+    expect(shown.page.get_by_role("alert")).to_contain_text("does not answer")
+    path.unlink()
+    shown.page.get_by_role("button", name="Try again").click()
+
+    expect(shown.page.get_by_role("alert")).to_contain_text("changed or removed")
+    expect(shown.page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, {get() { throw new DOMException("", "SecurityError"); }});"""
+
+
+def test_page_works_where_site_data_is_forbidden(browser: Browser, kit: Kit, tmp_path: Path):
+    """It only forgets; Batch says so."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(photo())
+    with window(browser, kit) as shown:
+        shown.page.add_init_script(FORBIDDEN)
+        shown.open("batch")
+        shown.page.locator("#theme").select_option("dark")
+        shown.page.locator("#language").select_option("zh")
+        expect(shown.page.locator("h1")).to_have_text("批量处理")
+        shown.page.locator("#language").select_option("en")
+        shown.page.set_input_files("#batch-files", str(path))
+
+        expect(shown.page.locator(".progress-card .notice")).to_contain_text("cannot remember")
+        expect(shown.page.locator(".badge.is-done")).to_have_count(1)
+
+
+LISTEN = """import('/static/api.js').then(({api}) => { window.seen ??= [];
+  api.events(({kind}) => window.seen.push(kind)); })"""
+
+
+def test_events_come_after_a_key_was_refused_once(shown: Window):
+    """The next listener asks for one again."""
+    refusal = {"code": "auth_failed", "detail": "a key is needed"}
+    shown.page.route("**/api/v1/events", lambda route: route.fulfill(status=401, json=refusal))
+    shown.page.evaluate(LISTEN)
+    shown.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    shown.page.unroute("**/api/v1/events")
+    shown.page.evaluate(LISTEN)
+
+    assert shown.wait_for(lambda: shown.page.evaluate("window.seen") == ["connected"] * 2)

@@ -1,6 +1,7 @@
 // A batch: which pictures, what became of them, and the sending of those that wait.
 // It goes on while another view is shown, and a reload of the page finds it again.
 
+import { local } from "../stores.js";
 import { isReadable } from "./dropped-files.js";
 
 const STORE = "cvunetd.batch";
@@ -54,7 +55,7 @@ function newContent() {
 }
 
 export class Batch extends EventTarget {
-  constructor(api, storage = window.localStorage) {
+  constructor(api, storage = local) {
     super();
     this.api = api;
     this.storage = storage;
@@ -503,9 +504,9 @@ export class Batch extends EventTarget {
       } else {
         this.storage.removeItem(STORE);
       }
-      this.isStoreFull = false;
+      this.isStoreFull = this.storage.isMemory === true;
     } catch {
-      this.isStoreFull = true; // private windows, or too many pictures: a reload forgets them
+      this.isStoreFull = true; // too many pictures: a reload forgets them
     }
   }
 

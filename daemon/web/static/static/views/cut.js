@@ -3,6 +3,7 @@
 import { h } from "../dom.js";
 import { discard, ended, load, newKey, saveAs, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
+import { isReadable } from "./dropped-files.js";
 import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
 
@@ -97,7 +98,7 @@ class CutView {
   async take(file, key = newKey()) {
     await this.run(file.name, () => this.take(file, key), async (tell, signal, sent) => {
       tell("uploading", 0);
-      const id = await upload(this.api, file, { key, onProgress: (share) => tell("uploading", share), signal });
+      const id = await this.send(file, { key, onProgress: (share) => tell("uploading", share), signal });
       sent.id = id;
       tell("waiting", 0);
       await ended(this.api, id, { onState: (state) => this.tellState(tell, state), signal });
@@ -105,6 +106,18 @@ class CutView {
       files.set(id, file);
       return id;
     });
+  }
+
+  // A file that was changed or removed since it was chosen looks like a lost connection.
+  async send(file, options) {
+    try {
+      return await upload(this.api, file, options);
+    } catch (error) {
+      if (error.status === 0 && !(await isReadable(file))) {
+        throw Object.assign(new Error("changed"), { isSpent: true, detail: this.words("cut.changed") });
+      }
+      throw error;
+    }
   }
 
   async open(id) {
@@ -133,7 +146,7 @@ class CutView {
       }
     } catch (error) {
       if (error.name !== "AbortError" && !this.isClosed && this.stop === stop) {
-        const isFinal = error.isFailed || FINAL.has(error.status);
+        const isFinal = error.isFailed || error.isSpent || FINAL.has(error.status);
         this.showEmpty(this.words(error.isFailed ? "cut.failed" : "cut.problem", { reason: error.detail ?? String(error) }), isFinal ? null : again);
       }
     }
