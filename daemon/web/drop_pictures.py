@@ -139,6 +139,8 @@ class DropPictures:
         order: Json = {"do": verb, "job": job.id}
         if verb == "retry" and job.upload is not None:
             order = {"do": verb, "id": job.upload.id}
+        if verb == "approve":  # a doubt that waits would be carried out after it
+            await self.site.run(self.site.withdraw, f"doubt-{job.id}")
         await self.site.order(f"{verb}-{job.id}", order)
         return JSONResponse({"id": job.id, "order": verb}, HTTPStatus.ACCEPTED)
 
@@ -173,10 +175,15 @@ class DropPictures:
 
 
 def is_doubtful(site: Site, job: Job) -> bool:
-    """Whether a result is for review, and no judgement waits for the daemon."""
-    if job.review is None or job.state is not State.DONE:
+    """Whether a result is for review, by the judgements that wait for the daemon, too.
+
+    It carries them out by name: an approval, then the doubt that takes it back, then a rejection.
+    """
+    if job.state is not State.DONE or site.is_ordered(f"reject-{job.id}"):
         return False
-    return not any(site.is_ordered(f"{verb}-{job.id}") for verb in ("approve", "reject"))
+    if site.is_ordered(f"doubt-{job.id}"):
+        return True
+    return job.review is not None and not site.is_ordered(f"approve-{job.id}")
 
 
 def wrong_state(job: Job, wanted: str) -> Problem:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from daemon.config.web_schema import Web
-from daemon.disk import free_space, uploads
+from daemon.disk import files, free_space, uploads
 from daemon.jobs import Hint, HotFolder
 from daemon.lifecycle.naming import new_id
 from daemon.messages import FileEvent, Message
@@ -234,6 +234,10 @@ class Site:
         await self.run(uploads.give_order, self.root, name, order)
         path = self.root / uploads.ORDERS / f"{name}.json"
         self.hint(FileEvent(self.settings.folder.name, path, Hint.MOVED))
+
+    def withdraw(self, name: str) -> None:
+        """Take an order back if the daemon has not carried it out yet."""
+        files.remove(self.root / uploads.ORDERS / f"{name}.json")
 
     def is_ordered(self, name: str) -> bool:
         """Whether an order of this name waits."""

@@ -449,7 +449,7 @@ def test_a_picture_that_is_deleted_meanwhile(shown: Window, kit: Kit, tmp_path: 
     assert wait_for(lambda: kit.state(kit_ids[0]) == "not_found")
     with shown.page.expect_download():
         shown.page.get_by_role("button", name="Save everything as a ZIP").click()
-    expect(shown.page.locator("[aria-live]").first).to_contain_text("1 are not there any more")
+    expect(shown.page.locator(".view-batch > .notice")).to_contain_text("1 are not there any more")
 
 
 def test_by_keyboard_alone(shown: Window, kit: Kit, tmp_path: Path):

@@ -298,7 +298,7 @@ def test_reset_brings_the_plain_result_back(site: Site, browser: Browser):
     ("format_", "suffix", "kind"),
     [
         ("webp", "webp", "WEBP"),
-        ("tiff", "tif", "TIFF"),
+        ("tiff", "tiff", "TIFF"),
         ("jpeg", "jpg", "JPEG"),
         ("avif", "avif", "AVIF"),
     ],

@@ -205,3 +205,22 @@ def test_many_pictures_come_in_pages(browser: Browser, tmp_path: Path):
             expect(shown.page.locator(".picture")).to_have_count(130)
 
             assert len(set(shown.page.locator(".picture .name").all_text_contents())) == 130
+
+
+def test_what_was_asked_for_is_told(shown: Window):
+    """For all to see: nothing else shows that a folder is being closed."""
+    shown.page.get_by_role("button", name="Close").first.click()
+
+    expect(shown.page.locator(".view-history > .notice")).to_contain_text("The folder is closed")
+
+
+def test_back_closes_the_window_of_a_picture(shown: Window):
+    """It would lie over the other view."""
+    shown.open("state")
+    shown.open("history")
+    shown.page.get_by_role("button", name="cat.png").click()
+    expect(shown.page.locator("dialog[open]")).to_be_visible()
+    shown.page.go_back()
+    expect(shown.page.locator(".view-state h1")).to_be_visible()
+
+    expect(shown.page.locator("dialog")).to_have_count(0)

@@ -383,3 +383,48 @@ def test_decisions_while_the_daemon_is_down(browser: Browser, tmp_path: Path):
         expect(shown.page.locator("#view")).to_contain_text("Nothing to review")
     with running(Kit(tmp_path)) as kit:
         assert wait_for(lambda: not list(kit.base.glob("outputs/*/review/*")))
+
+
+def test_leaving_while_the_brush_is_made_ready_leaves_nothing(shown: Window, kit: Kit):
+    """The copy that was made only to be painted on is deleted."""
+    held: list[Route] = []
+    shown.page.route("**/versions*", lambda route: held.append(route))
+    shown.page.keyboard.press("ArrowRight")
+    is_shown(shown, "two.png")
+    shown.page.keyboard.press("t")
+    assert shown.wait_for(lambda: held)
+    shown.open("state")
+    with shown.page.expect_request(lambda request: request.method == "DELETE") as deleted:
+        held[0].continue_()
+    upload_id = deleted.value.url.rpartition("/")[2]
+
+    assert wait_for(lambda: kit.state(upload_id) == "not_found")
+    assert sorted(doubtful(kit)) == ["one.png", "three.png", "two.png"]
+
+
+def test_undo_that_fails_can_be_tried_again(shown: Window, kit: Kit):
+    """The decision is not forgotten."""
+    shown.page.keyboard.press("r")
+    is_shown(shown, "two.png")
+    assert wait_for(lambda: len(found(kit, state="failed")) == 1)
+    shown.page.route("**/retry", lambda route: route.abort())
+    shown.page.keyboard.press("u")
+    expect(shown.page.locator(".notice:visible")).to_contain_text("does not answer")
+    shown.page.unroute("**/retry")
+    shown.page.get_by_role("button", name="Undo").click()
+
+    assert wait_for(lambda: len(doubtful(kit)) == 3)
+
+
+def test_decision_that_waits_for_the_daemon_is_told(browser: Browser, kit: Kit):
+    """It cannot be undone yet; in the language of the page."""
+    refusal = {"code": "picture_done", "detail": "the picture is done"}
+    with window(browser, kit, language="zh") as shown:
+        shown.open("review")
+        is_shown(shown, "three.png")
+        shown.page.route("**/retry", lambda route: route.fulfill(status=409, json=refusal))
+        shown.page.keyboard.press("r")
+        is_shown(shown, "two.png")
+        shown.page.keyboard.press("u")
+
+        expect(shown.page.locator(".notice:visible")).to_contain_text("请稍后再撤销")

@@ -290,6 +290,27 @@ def test_judgements_wait_for_a_daemon_that_is_down(tmp_path: Path):
         assert wait_for(lambda: not reviewed(kit))
 
 
+@pytest.mark.parametrize(("last", "state"), [("reject", "failed"), ("approve", "done")])
+def test_judged_again_before_the_daemon_has_done_the_first(tmp_path: Path, last: str, state: str):
+    """Approved, taken back, judged anew: the last one counts, and another person is told."""
+    with running(Kit(tmp_path)) as kit:
+        drop_picture(kit, content=b"blank")
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit:
+        [found] = search(kit, state="doubtful")
+        codes = [
+            kit.client.post(f"{found['href']}/{verb}").status_code
+            for verb in ("approve?doubtful=true", "doubt", f"{last}?doubtful=true")
+        ]
+        other = kit.client.post(f"{found['href']}/reject?doubtful=true")
+        assert codes == [202] * 3
+        assert other.json()["code"] == "already_judged"
+    with running(Kit(tmp_path)) as kit:
+        assert wait_for(lambda: not list((kit.uploads / ".orders").iterdir()))
+        assert names(kit, state=state) == ["cat.jpg"]
+
+    assert reviewed(kit) == []
+
+
 def test_a_version_of_a_dropped_picture(kit: Kit):
     """Its original is taken in like an upload, with other options; the first result stays."""
     found = drop_picture(kit)

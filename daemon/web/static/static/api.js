@@ -1,6 +1,7 @@
 // Requests to the server: with the key, with progress, with errors that people understand.
 
 import { askForKey } from "./key-dialog.js";
+import { session } from "./stores.js";
 import { words } from "./words.js";
 
 const KEY = "api-key";
@@ -20,19 +21,19 @@ let asking = null; // one dialog for all requests that wait for a key
 
 // Ask for a key, unless another request has got one since. False: the person has none.
 async function newKey(usedKey) {
-  if (sessionStorage.getItem(KEY) !== usedKey) {
+  if (session.getItem(KEY) !== usedKey) {
     return true;
   }
   asking ??= askForKey(usedKey !== null).finally(() => { asking = null; });
   const key = await asking;
   if (key) {
-    sessionStorage.setItem(KEY, key);
+    session.setItem(KEY, key);
   }
   return Boolean(key);
 }
 
 function withKey(headers) {
-  const key = sessionStorage.getItem(KEY);
+  const key = session.getItem(KEY);
   return key === null ? { ...headers } : { ...headers, "X-Api-Key": key };
 }
 
@@ -57,7 +58,7 @@ function errorOf(status, text, retryAfter = null) {
 // Repeat a request with another key for as long as the server wants one.
 async function keyed(request) {
   for (;;) {
-    const key = sessionStorage.getItem(KEY);
+    const key = session.getItem(KEY);
     try {
       return await request();
     } catch (error) {
@@ -176,6 +177,9 @@ async function listen(signal) {
       }
     } catch (error) {
       if (error.status === 401 || error.status === 403) {
+        if (connection?.signal === signal) {
+          connection = null; // the next listener asks for a key again
+        }
         return;
       }
       pause = Math.min(2 * pause, LONGEST_MS);

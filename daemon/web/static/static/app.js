@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { h } from "./dom.js";
 import * as shellWords from "./shell.words.js";
+import { local } from "./stores.js";
 import { preferredLanguage, register, useLanguage, words } from "./words.js";
 
 const VIEWS = ["cut", "touch", "batch", "history", "review", "state"];
@@ -88,6 +89,9 @@ async function show({ isFirst = false } = {}) {
   notePlace();
   guard = null;
   turn += 1;
+  for (const dialog of document.querySelectorAll("dialog[open]:not(.key-dialog)")) {
+    dialog.close(); // it belongs to the view that is left by Back
+  }
   const mine = turn;
   markNavigation(name, params);
   await Promise.resolve(unmount()).catch(() => null); // the old view is gone in any case
@@ -150,9 +154,9 @@ function translateShell() {
 
 function startSwitches() {
   const theme = document.getElementById("theme");
-  theme.value = localStorage.getItem("theme") ?? "auto";
+  theme.value = local.getItem("theme") ?? "auto";
   theme.addEventListener("change", () => {
-    localStorage.setItem("theme", theme.value);
+    local.setItem("theme", theme.value);
     if (theme.value === "auto") {
       delete document.documentElement.dataset.theme;
     } else {
@@ -166,7 +170,7 @@ function startSwitches() {
       language.value = preferredLanguage();
       return;
     }
-    localStorage.setItem("language", language.value);
+    local.setItem("language", language.value);
     useLanguage(language.value);
     translateShell();
     show({ isFirst: true });

@@ -6,7 +6,7 @@ import { words } from "./words.js";
 // Return the key, or an empty text if the person gives none.
 export function askForKey(isWrong) {
   const input = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: "false", required: true });
-  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "key-title" },
+  const dialog = h("dialog", { class: "dialog key-dialog", "aria-labelledby": "key-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "key-title" }, words("shell.key_title")),
       h("p", { class: "hint" }, ...marked(words("shell.key_text"))),

@@ -1,5 +1,7 @@
 // Texts in English and Chinese. Each view registers its own.
 
+import { local } from "./stores.js";
+
 const LANGUAGES = ["en", "zh"];
 const texts = { en: {}, zh: {} };
 let current = "en";
@@ -39,7 +41,7 @@ export function useLanguage(name) {
 
 // Return the language that was chosen here, or else the browser's.
 export function preferredLanguage() {
-  const kept = localStorage.getItem("language");
+  const kept = local.getItem("language");
   if (LANGUAGES.includes(kept)) {
     return kept;
   }

@@ -1,6 +1,9 @@
 // A batch: which pictures, what became of them, and the sending of those that wait.
 // It goes on while another view is shown, and a reload of the page finds it again.
 
+import { local } from "../stores.js";
+import { isReadable } from "./dropped-files.js";
+
 const STORE = "cvunetd.batch";
 const AT_ONCE = 3;
 const LOOK_UP = 200;
@@ -13,6 +16,7 @@ const RATE_S = 120;
 const LONGEST_WAIT_S = 30;
 // Refusals that pass, or that a person ends elsewhere; all others are about the picture itself.
 const PASSING = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504, 507]);
+const SPENT = new Set(["empty", "changed"]); // the same file would be refused again
 const KEY_NEEDED = new Set([401, 403]);
 // After these nothing was taken by this try, so other options may be sent with the same key, unless an
 // earlier try may have been taken.
@@ -21,6 +25,8 @@ const NOT_TAKEN = new Set([401, 403, 429, 507]);
 const LITTER = /^(\.|~\$|thumbs\.db$|desktop\.ini$|ehthumbs)/i;
 const OTHERS =
   /\.(aae|avi|bat|cmd|css|csv|db|dll|docx?|exe|gz|html?|ini|js|json|lnk|log|m4v|md|mkv|mov|mp[34]|pdf|pp3|pptx?|ps1|py|rar|sh|sql|tar|thm|txt|url|wav|webm|xlsx?|xml|xmp|ya?ml|zip|7z)$/i;
+
+const CHANGING = new Set(["doubtful", "failed"]); // accepted in Review, tried again in History
 
 export const SETTLED = new Set(["done", "doubtful", "failed", "refused"]);
 
@@ -39,12 +45,17 @@ function randomText() {
   return Array.from(numbers, (one) => one.toString(16).padStart(8, "0")).join("");
 }
 
+// What a picture that was refused begins with once more: another key, because the first one may be spent.
+function anew() {
+  return { reason: "", id: null, key: randomText(), asked: null, isUnsure: false };
+}
+
 function newContent() {
   return { id: randomText(), options: {}, items: [], leftOut: 0 };
 }
 
 export class Batch extends EventTarget {
-  constructor(api, storage = window.localStorage) {
+  constructor(api, storage = local) {
     super();
     this.api = api;
     this.storage = storage;
@@ -68,6 +79,7 @@ export class Batch extends EventTarget {
         event.preventDefault();
       }
     });
+    this.askForAll({ isOfAll: true });
     this.poll();
   }
 
@@ -289,7 +301,7 @@ export class Batch extends EventTarget {
   hear(kind, content) {
     this.heardAt = Date.now();
     if (kind === "connected") {
-      this.askForAll(); // something may have happened while nobody listened
+      this.askForAll({ isOfAll: true }); // something may have happened while nobody listened
       return;
     }
     const one = content && this.byId.get(content.id);
@@ -304,12 +316,19 @@ export class Batch extends EventTarget {
     }
   }
 
-  askForAll() {
+  // `isOfAll`: also about those that another view may change, or another person.
+  askForAll({ isOfAll = false } = {}) {
     for (const one of this.items) {
-      if (one.state === "sent") {
+      if (one.state === "sent" || (isOfAll && CHANGING.has(one.state))) {
         this.wanted.add(one.id);
       }
     }
+  }
+
+  // Ask about everything now: a person looks at it.
+  refresh() {
+    this.askForAll({ isOfAll: true });
+    this.lookUpSoon();
   }
 
   lookUpSoon() {
@@ -391,7 +410,7 @@ export class Batch extends EventTarget {
       return;
     }
     const state = found.state === "done" && picture.review ? "doubtful" : found.state;
-    if (one.state !== state) {
+    if (one.state === "sent") {
       this.ends.push(Date.now());
     }
     const href = `/api/v1/drops/${found.drop}/pictures/${picture.id}`;
@@ -430,8 +449,9 @@ export class Batch extends EventTarget {
     }
     for (const one of this.items.filter((each) => each.state === "refused")) {
       if (one.file || one.folder !== null) {
-        // Another key: the first one may be spent.
-        this.change(one, { state: "waiting", reason: "", id: null, key: randomText(), asked: null, isUnsure: false });
+        this.change(one, { state: "waiting", ...anew() });
+      } else if (!SPENT.has(one.reason)) {
+        this.change(one, { state: "missing", ...anew() }); // since a reload: it has to be chosen again
       }
     }
     this.pump();
@@ -484,9 +504,9 @@ export class Batch extends EventTarget {
       } else {
         this.storage.removeItem(STORE);
       }
-      this.isStoreFull = false;
+      this.isStoreFull = this.storage.isMemory === true;
     } catch {
-      this.isStoreFull = true; // private windows, or too many pictures: a reload forgets them
+      this.isStoreFull = true; // too many pictures: a reload forgets them
     }
   }
 
@@ -518,15 +538,6 @@ function stateAfterReload(state, folder) {
     return state;
   }
   return folder === null ? "missing" : "waiting";
-}
-
-async function isReadable(file) {
-  try {
-    await file.slice(0, 1).arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 let current = null;

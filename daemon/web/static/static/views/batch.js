@@ -15,6 +15,7 @@ import { Thumbnails } from "./thumbnails.js";
 
 const PAGE = 120;
 const DRAW_MS = 250;
+const DRAGS = ["dragover", "dragleave", "drop"];
 
 export async function mount(root, context) {
   await loadStyles("views");
@@ -33,14 +34,21 @@ class BatchView {
     this.filter = "all";
     this.wasBusy = false;
     this.onChange = (event) => this.changed(event.detail);
+    this.onDrag = (event) => this.drag(event);
     this.dirty = new Set();
   }
 
   async start() {
     this.batch.addEventListener("change", this.onChange);
+    for (const kind of DRAGS) {
+      document.addEventListener(kind, this.onDrag);
+    }
+    this.batch.refresh();
+    this.notice = h("p", { class: "notice", role: "status", hidden: true });
     this.root.replaceChildren(
       h("h1", {}, this.words("batch.title")),
-      this.chooser(),
+      this.notice,
+      (this.zone = this.chooser()),
       await optionFields(this.api, this.words, this.batch),
       (this.progress = h("section", { class: "card progress-card", hidden: true })),
       (this.filters = h("div", { class: "bar filters", role: "group" })),
@@ -57,6 +65,9 @@ class BatchView {
 
   close() {
     this.batch.removeEventListener("change", this.onChange);
+    for (const kind of DRAGS) {
+      document.removeEventListener(kind, this.onDrag);
+    }
     clearInterval(this.ticker);
     clearTimeout(this.drawing);
     this.thumbnails.close();
@@ -76,7 +87,7 @@ class BatchView {
     const files = input({ id: "batch-files", accept: "image/*,.heic,.heif,.avif,.tif,.tiff" });
     const folder = input({ id: "batch-folder" });
     folder.webkitdirectory = true;
-    const zone = h(
+    return h(
       "section",
       { class: "card drop-zone" },
       h("p", { class: "drop-hint" }, this.words("batch.drop")),
@@ -90,31 +101,43 @@ class BatchView {
       ),
       serverFolders(this.api, this.words, (number, found) => this.addFromServer(number, found)),
     );
-    zone.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      zone.classList.add("is-over");
-    });
-    zone.addEventListener("dragleave", () => zone.classList.remove("is-over"));
-    zone.addEventListener("drop", async (event) => {
-      event.preventDefault();
-      zone.classList.remove("is-over");
+  }
+
+  // Files may be dropped anywhere on the page.
+  async drag(event) {
+    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) {
+      return;
+    }
+    event.preventDefault();
+    this.zone.classList.toggle("is-over", event.type === "dragover");
+    if (event.type === "drop") {
       this.announce(this.words("batch.reading"));
       this.add(await droppedFiles(event.dataTransfer));
-    });
-    return zone;
+    }
+  }
+
+  // What a person has to know; an empty text ends it.
+  tell(text) {
+    this.notice.textContent = text;
+    this.notice.hidden = !text;
+  }
+
+  tellError(error) {
+    this.tell(error.detail || String(error));
   }
 
   add({ found, unreadable }) {
     const before = this.batch.leftOut;
     const added = this.batch.addFiles(found);
-    const parts = [this.words("batch.added", { count: added })];
+    const parts = [];
     if (this.batch.leftOut > before) {
       parts.push(this.words("batch.left_out", { count: this.batch.leftOut - before }));
     }
     if (unreadable) {
       parts.push(this.words("batch.unreadable", { count: unreadable }));
     }
-    this.announce(parts.join(" "));
+    this.announce(this.words("batch.added", { count: added }));
+    this.tell(parts.join(" "));
   }
 
   addFromServer(folder, found) {
@@ -145,6 +168,8 @@ class BatchView {
     const items = this.batch.items.filter((one) => this.isShown(one));
     const visible = items.slice(0, this.shown);
     const wanted = new Set(visible);
+    const focused = this.grid.contains(document.activeElement) ? document.activeElement.closest("li") : null;
+    const at = [...this.grid.children].indexOf(focused);
     for (const [one, card] of this.cards) {
       if (!wanted.has(one)) {
         this.thumbnails.forget(card);
@@ -168,8 +193,17 @@ class BatchView {
       }
     });
     this.dirty.clear();
+    this.keepFocus(focused, at);
     this.more.hidden = items.length <= this.shown;
     this.more.textContent = this.words("batch.more", { count: number(items.length - this.shown) });
+  }
+
+  // A card with the focus that was drawn anew, or is gone, hands it to the one in its place.
+  keepFocus(focused, at) {
+    if (focused && !focused.isConnected) {
+      const next = this.grid.children[Math.min(at, this.grid.children.length - 1)];
+      (next?.querySelector("button") ?? document.getElementById("batch-files")).focus({ preventScroll: true });
+    }
   }
 
   isShown(one) {
@@ -242,13 +276,15 @@ class BatchView {
 
   async openPicture(one) {
     try {
-      showPicture(await this.api.get(one.href), this, {
+      const picture = await this.api.get(one.href);
+      this.tell("");
+      showPicture(picture, { api: this.api, words: this.words, announce: (text) => this.tell(text) }, {
         from: "batch",
         onGone: () => this.batch.remove(one.id),
         onChange: ({ is_doubtful: isDoubtful }) => this.batch.change(one, { state: isDoubtful ? "doubtful" : "done" }),
       });
     } catch (error) {
-      this.batch.change(one, { reason: error.detail || String(error) });
+      this.tellError(error);
     }
   }
 
@@ -361,9 +397,9 @@ class BatchView {
     try {
       const made = await saveZip(this.api, { pictures, originals: this.originals.checked, name: "pictures" });
       const key = made.missing ? "batch.zip_missing" : "batch.zip_made";
-      this.announce(this.words(key, { count: number(pictures.length - made.missing), missing: number(made.missing) }));
+      this.tell(this.words(key, { count: number(pictures.length - made.missing), missing: number(made.missing) }));
     } catch (error) {
-      this.announce(error.detail || String(error));
+      this.tellError(error);
     }
   }
 

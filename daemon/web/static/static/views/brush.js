@@ -7,14 +7,14 @@ const UNDO_BYTES = 96_000_000;
 
 export class Painting {
   constructor(width, height) {
-    Object.assign(this, { width, height, undone: [], done: [], bytes: 0 });
+    Object.assign(this, { width, height, undone: [], done: [], bytes: 0, isTrimmed: false });
     this.strength = new Uint8ClampedArray(width * height);
     this.restored = new Uint8ClampedArray(width * height); // strength times level: premultiplied
     this.columns = Math.ceil(width / TILE_PX);
   }
 
   get isEmpty() {
-    return this.done.length === 0;
+    return this.done.length === 0 && !this.isTrimmed; // strokes that cannot be undone any more are there
   }
 
   // --- strokes ---------------------------------------------------------------------------
@@ -34,33 +34,38 @@ export class Painting {
       return null;
     }
     this.keepTiles(left, top, right, bottom);
-    const core = radius * hardness;
-    const fade = Math.max(1, radius - core);
+    const disc = { x, y, radius, fade: Math.max(1, radius * (1 - hardness)), isRestoring };
     for (let row = top; row < bottom; row += 1) {
-      for (let column = left; column < right; column += 1) {
-        const distance = Math.hypot(column + 0.5 - x, row + 0.5 - y);
-        const share = Math.max(0, Math.min(1, (radius + 0.5 - distance) / fade));
-        if (share > 0) {
-          this.cover(column, row, share * share * (3 - 2 * share), isRestoring);
-        }
+      for (let column = left; column < right;) {
+        const end = Math.min(right, (Math.floor(column / TILE_PX) + 1) * TILE_PX);
+        this.coverRow(row, column, end, disc);
+        column = end;
       }
     }
     return { left, top, right, bottom };
   }
 
-  cover(column, row, share, isRestoring) {
-    const name = Math.floor(row / TILE_PX) * this.columns + Math.floor(column / TILE_PX);
-    const inside = (row % TILE_PX) * TILE_PX + (column % TILE_PX);
+  // Cover a row of a disc inside one tile: a large brush has millions of pixels, a tile is looked up once.
+  coverRow(row, left, right, { x, y, radius, fade, isRestoring }) {
+    const name = Math.floor(row / TILE_PX) * this.columns + Math.floor(left / TILE_PX);
     const covered = this.stroke.cover.get(name);
-    const level = Math.round(255 * share);
-    if (level <= covered[inside]) {
-      return;
-    }
-    covered[inside] = level;
     const before = this.stroke.before.get(name);
-    const place = row * this.width + column;
-    this.strength[place] = before.strength[inside] * (1 - share) + level;
-    this.restored[place] = before.restored[inside] * (1 - share) + (isRestoring ? level : 0);
+    const down = (row + 0.5 - y) ** 2;
+    for (let column = left; column < right; column += 1) {
+      const inside = (row % TILE_PX) * TILE_PX + (column % TILE_PX);
+      if (covered[inside] === 255) {
+        continue;
+      }
+      const reach = Math.min(1, (radius + 0.5 - Math.sqrt((column + 0.5 - x) ** 2 + down)) / fade);
+      const share = reach * reach * (3 - 2 * reach);
+      const level = Math.round(255 * share);
+      if (reach > 0 && level > covered[inside]) {
+        covered[inside] = level;
+        const place = row * this.width + column;
+        this.strength[place] = before.strength[inside] * (1 - share) + level;
+        this.restored[place] = before.restored[inside] * (1 - share) + (isRestoring ? level : 0);
+      }
+    }
   }
 
   keepTiles(left, top, right, bottom) {
@@ -86,6 +91,7 @@ export class Painting {
     this.bytes += sizeOf(before);
     while (this.bytes > UNDO_BYTES && this.done.length > 1) {
       this.bytes -= sizeOf(this.done.shift());
+      this.isTrimmed = true;
     }
   }
 

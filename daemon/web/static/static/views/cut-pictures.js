@@ -5,6 +5,7 @@ import { whyNotServed } from "./standby.js";
 
 const POLL_MS = 1000;
 const PATIENCE = 3; // looks at a picture that waits, before it is asked why
+const PASSING = new Set([0, 429, 500, 502, 503, 504]); // the server or a proxy has trouble now
 const UPLOADS = "web"; // the name of the folder of uploads
 // A result without any change, whose alpha the knobs and the brush begin with. A version is laid over
 // the options of its picture, so each of them that changes the shape is named.
@@ -15,6 +16,9 @@ export const PLAIN = {
 };
 export const queryOf = (options) => new URLSearchParams(Object.entries(options)).toString();
 
+// A request that is sent again with the same key is carried out once.
+export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 // Send a picture; return its id. `onProgress` gets 0 to 1. The same `key` never takes a picture twice.
 export async function upload(api, file, { key, onProgress, signal }) {
   const query = queryOf({ ...PLAIN, name: file.name || "picture.png" });
@@ -24,10 +28,10 @@ export async function upload(api, file, { key, onProgress, signal }) {
   return answer.pictures[0].id;
 }
 
-// Have a version made; return its id. `mask` is a PNG, or null.
-export async function makeVersion(api, id, options, { mask = null, onProgress, signal } = {}) {
+// Have a version made; return its id. `mask` is a PNG, or null. The same `key` never makes two.
+export async function makeVersion(api, id, options, { mask = null, key = newKey(), onProgress, signal } = {}) {
   const answer = await api.send("POST", `/api/v1/pictures/${id}/versions?${queryOf(options)}`, {
-    body: mask ?? undefined, onProgress, signal,
+    body: mask ?? undefined, headers: { "Idempotency-Key": key }, onProgress, signal,
   });
   return answer.id;
 }
@@ -73,7 +77,7 @@ export function ended(api, id, { onState = () => null, signal } = {}) {
         }
       } catch (error) {
         onState({ state: "waiting", place: 0, stage, trouble: { name: "unreachable" } });
-        if (!isOver && error.status !== 0 && error.status !== 429 && error.status !== 503) {
+        if (!isOver && !PASSING.has(error.status)) {
           finish(reject, error); // else the server comes back, or the person goes away
         }
       }
@@ -142,10 +146,15 @@ export function alphaOf(rgba) {
 }
 
 // Load a picture that is done: original and plain result, no larger than `side`.
-// The id of the answer is another one if a plain version had to be made first.
+// The id of the answer is another one if a plain version had to be made first. It has no `cut` if
+// nothing can show the result, such as that of a clip.
 export async function load(api, id, { side, file = null, onState, signal }) {
   const about = await ended(api, id, { onState, signal });
   const result = await plainResult(api, about, { side, onState, signal });
+  const told = { id: result.id, name: about.name, about: result.about, origin: about, blob: result.blob };
+  if (!result.bitmap) {
+    return told;
+  }
   const original = (await decode(file ?? (await originalOf(api, id, signal)), side))
     ?? (await decode(await previewOf(api, about, "original-preview", signal), side));
   const { width, height } = result.bitmap;
@@ -153,7 +162,7 @@ export async function load(api, id, { side, file = null, onState, signal }) {
   result.bitmap.close();
   const photo = original ? pixelsOf(original.bitmap, width, height) : null;
   original?.bitmap.close();
-  return { id: result.id, name: about.name, about: result.about, origin: about, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo, blob: result.blob };
+  return { ...told, width, height, fullWidth: result.fullWidth, fullHeight: result.fullHeight, cut, photo };
 }
 
 async function originalOf(api, id, signal) {
@@ -204,11 +213,14 @@ export async function discard(api, id) {
   }
 }
 
-// Offer a file to the person.
-export function saveAs(blob, name) {
+// Offer a result to the person, with the name of its picture; return the name. `path`: the result's
+// own place, which knows the suffix.
+export function saveAs(blob, pictureName, path) {
+  const name = pictureName.replace(/\.[^.]*$/, "") + path.slice(path.lastIndexOf("."));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  return name;
 }

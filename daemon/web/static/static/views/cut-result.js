@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { alphaOf, discard, ended, makeVersion, photoCanvas, queryOf, saveAs } from "./cut-pictures.js";
 import { Grounds } from "./grounds.js";
-import { FORMATS, Knobs } from "./knobs.js";
+import { Knobs } from "./knobs.js";
 import { viewBox } from "./matte-preview.js";
 import { Viewer, zoomBar } from "./viewer.js";
 
@@ -230,11 +230,11 @@ export class CutResult {
 
   // --- files -----------------------------------------------------------------------------
 
-  // Return the file as the knobs say, made by the server from the original.
+  // Return the file as the knobs say, made by the server from the original: {blob, path}.
   async file(more) {
     const options = this.knobs.options(more);
     if (Object.keys(options).length === 0) {
-      return this.picture.blob;
+      return { blob: this.picture.blob, path: this.picture.about.picture.result };
     }
     const query = queryOf(options);
     if (!this.made.has(query)) {
@@ -248,8 +248,8 @@ export class CutResult {
   async makeFile(options) {
     const id = await makeVersion(this.api, this.picture.id, options);
     try {
-      await ended(this.api, id);
-      return await this.api.blob(`/api/v1/pictures/${id}/result`);
+      const { picture } = await ended(this.api, id);
+      return { blob: await this.api.blob(`/api/v1/pictures/${id}/result`), path: picture.result };
     } finally {
       discard(this.api, id);
     }
@@ -274,17 +274,14 @@ export class CutResult {
 
   save() {
     return this.during(this.words("cut.making"), async () => {
-      const blob = await this.file();
-      const stem = this.picture.name.replace(/\.[^.]*$/, "");
-      const name = `${stem}.${FORMATS[this.knobs.values.format]}`;
-      saveAs(blob, name);
-      return this.words("cut.saved", { name });
+      const { blob, path } = await this.file();
+      return this.words("cut.saved", { name: saveAs(blob, this.picture.name, path) });
     });
   }
 
   toClipboard() {
     return this.during(this.words("cut.making"), async () => {
-      const blob = this.file({ format: "png" }).then((file) => new Blob([file], { type: "image/png" }));
+      const blob = this.file({ format: "png" }).then((file) => new Blob([file.blob], { type: "image/png" }));
       await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
       return this.words("cut.copied");
     });

@@ -1,8 +1,9 @@
 // Cut out one picture: choose it, wait, look at the result.
 
 import { h } from "../dom.js";
-import { discard, ended, load, upload } from "./cut-pictures.js";
+import { discard, ended, load, newKey, saveAs, upload } from "./cut-pictures.js";
 import { CutResult } from "./cut-result.js";
+import { isReadable } from "./dropped-files.js";
 import { samplePicture } from "./sample.js";
 import { loadStyles } from "./style-sheet.js";
 
@@ -94,10 +95,10 @@ class CutView {
   }
 
   // The key makes sure that a picture which is sent again is not taken twice.
-  async take(file, key = crypto.getRandomValues(new Uint32Array(4)).join("-")) {
+  async take(file, key = newKey()) {
     await this.run(file.name, () => this.take(file, key), async (tell, signal, sent) => {
       tell("uploading", 0);
-      const id = await upload(this.api, file, { key, onProgress: (share) => tell("uploading", share), signal });
+      const id = await this.send(file, { key, onProgress: (share) => tell("uploading", share), signal });
       sent.id = id;
       tell("waiting", 0);
       await ended(this.api, id, { onState: (state) => this.tellState(tell, state), signal });
@@ -105,6 +106,18 @@ class CutView {
       files.set(id, file);
       return id;
     });
+  }
+
+  // A file that was changed or removed since it was chosen looks like a lost connection.
+  async send(file, options) {
+    try {
+      return await upload(this.api, file, options);
+    } catch (error) {
+      if (error.status === 0 && !(await isReadable(file))) {
+        throw Object.assign(new Error("changed"), { isSpent: true, detail: this.words("cut.changed") });
+      }
+      throw error;
+    }
   }
 
   async open(id) {
@@ -133,7 +146,7 @@ class CutView {
       }
     } catch (error) {
       if (error.name !== "AbortError" && !this.isClosed && this.stop === stop) {
-        const isFinal = error.isFailed || FINAL.has(error.status);
+        const isFinal = error.isFailed || error.isSpent || FINAL.has(error.status);
         this.showEmpty(this.words(error.isFailed ? "cut.failed" : "cut.problem", { reason: error.detail ?? String(error) }), isFinal ? null : again);
       }
     }
@@ -187,8 +200,24 @@ class CutView {
 
   showResult(picture) {
     history.replaceState(history.state, "", `#/cut/${picture.id}`); // a reload shows it again
+    if (!picture.cut) {
+      this.showUnseen(picture);
+      return;
+    }
     this.result = new CutResult(this.context, picture, () => this.goEmpty());
     this.root.replaceChildren(h("h1", { class: "visually-hidden" }, this.words("cut.done")), this.result.element);
+    this.announce(this.words("cut.done"));
+  }
+
+  // Such as that of a clip: there is nothing to look at, so there are no settings and no brush.
+  showUnseen({ name, blob, about }) {
+    const save = () => saveAs(blob, name, about.picture.result);
+    this.root.replaceChildren(h("h1", {}, this.words("cut.done")),
+      h("div", { class: "card steps-card" }, h("p", { class: "file-name" }, name),
+        h("p", { role: "status" }, this.words("cut.unseen")),
+        h("div", { class: "bar" },
+          h("button", { class: "button primary", type: "button", onclick: save }, this.words("cut.download")),
+          h("button", { class: "button", type: "button", onclick: () => this.goEmpty() }, this.words("cut.another")))));
     this.announce(this.words("cut.done"));
   }
 }

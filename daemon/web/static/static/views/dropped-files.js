@@ -66,3 +66,13 @@ export async function droppedFiles(transfer) {
 export function chosenFiles(list) {
   return [...list].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
+
+// Whether a file is still there, as it was when it was chosen.
+export async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}

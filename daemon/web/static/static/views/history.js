@@ -109,7 +109,7 @@ class HistoryView {
       this.notice.hidden = true;
     } catch (error) {
       this.more.hidden = !this.next; // a click tries again
-      this.tell(error);
+      this.tellError(error);
     }
   }
 
@@ -187,7 +187,7 @@ class HistoryView {
       try {
         await onclick(event);
       } catch (error) {
-        this.tell(error);
+        this.tellError(error);
       }
     });
     return one;
@@ -222,13 +222,13 @@ class HistoryView {
 
   async zip(drop) {
     await saveZip(this.api, { drop: drop.id });
-    this.announce(this.words("history.zip_begun"));
+    this.tell(this.words("history.zip_begun"));
   }
 
   async closeDrop(drop, button) {
     await this.api.post(`${drop.href}/close`);
     button.remove();
-    this.announce(this.words("history.closing"));
+    this.tell(this.words("history.closing"));
   }
 
   async deleteDrop(drop, card, total) {
@@ -239,7 +239,7 @@ class HistoryView {
       this.thumbnails.forget(card);
       card.remove();
       (next?.querySelector("button") ?? this.text).focus();
-      this.announce(this.words("history.deleted"));
+      this.tell(this.words("history.deleted"));
     }
   }
 
@@ -255,7 +255,8 @@ class HistoryView {
       h("span", { class: "name" }, one.name),
       state === "done" ? "" : h("span", { class: `badge is-${state}` }, this.words(`history.state_${state}`)));
     const card = h("li", { class: "card picture" }, button);
-    button.addEventListener("click", () => showPicture(one, this, {
+    const context = { api: this.api, words: this.words, announce: (text) => this.tell(text) };
+    button.addEventListener("click", () => showPicture(one, context, {
       from: "history",
       onGone: () => {
         this.thumbnails.forget(card);
@@ -274,9 +275,13 @@ class HistoryView {
     return card;
   }
 
-  tell(error) {
-    this.notice.textContent = error.detail || String(error);
+  tell(text) {
+    this.notice.textContent = text;
     this.notice.hidden = false;
+  }
+
+  tellError(error) {
+    this.tell(error.detail || String(error));
   }
 }
 

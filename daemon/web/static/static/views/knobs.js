@@ -12,7 +12,7 @@ const RANGES = [
 ];
 const OPTION_NAMES = { shift: "adjust_shift_px", feather: "adjust_feather_px" };
 export const DEFAULTS = { ...NEUTRAL, crop: "none", margin: 0.05, preset: "none", format: "png", background: "none", colour: "#ffffff" };
-export const FORMATS = { png: "png", webp: "webp", "webp-lossless": "webp", avif: "avif", tiff: "tif", jpeg: "jpg" };
+const FORMATS = ["png", "webp", "webp-lossless", "avif", "tiff", "jpeg"];
 // As in daemon/config/presets.py: what the frame on the screen needs of them.
 const PRESETS = {
   marketplace: { margin: 0.075, aspect: 1, isWhite: true },
@@ -45,7 +45,7 @@ export class Knobs {
         this.choice("crop", ["none", "subject"]),
         this.range({ name: "margin", min: 0, max: 0.45, step: 0.01 })),
       h("fieldset", {}, h("legend", {}, words("knob.file")),
-        this.choice("format", Object.keys(FORMATS)),
+        this.choice("format", FORMATS),
         this.choice("background", ["none", "colour"]),
         this.colour()),
       this.reset);

@@ -28,8 +28,8 @@ export function showPicture(one, { api, words, announce }, { from, onGone, onCha
   };
   const judge = (verb, key, changes) => async () => {
     await api.post(`${one.href}/${verb}`);
-    announce(words(key, { name: one.name }));
     dialog.close();
+    announce(words(key, { name: one.name }));
     if (changes) {
       onChange(changes);
     } else {
@@ -49,8 +49,8 @@ export function showPicture(one, { api, words, announce }, { from, onGone, onCha
   const remove = async () => {
     if (await confirmed(words("picture.delete_sure", { name: one.name }), words("picture.delete"), words("picture.cancel"))) {
       await api.send("DELETE", one.href, {});
-      announce(words("picture.deleted", { name: one.name }));
       dialog.close();
+      announce(words("picture.deleted", { name: one.name }));
       onGone();
     }
   };

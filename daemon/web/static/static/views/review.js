@@ -1,6 +1,7 @@
 // Doubtful results of all folders, one key for each decision.
 
 import { h } from "../dom.js";
+import { discard } from "./cut-pictures.js";
 import { whyFailed } from "./failures.js";
 import { number, percent } from "./format.js";
 import { reasonsOf } from "./reasons.js";
@@ -247,6 +248,10 @@ class ReviewView {
       await this.takeBack(last);
     } catch (error) {
       this.tell(error.detail || String(error));
+      if (!this.last) { // a newer decision cannot wait for an older one
+        this.last = last;
+        this.undoButton.disabled = false;
+      }
     }
   }
 
@@ -258,8 +263,11 @@ class ReviewView {
         break;
       } catch (error) {
         // The daemon has not carried out the decision yet.
-        if (tries > 20 || error.status !== 409 || error.code !== "picture_done") {
+        if (error.status !== 409 || error.code !== "picture_done") {
           throw error;
+        }
+        if (tries > 20) {
+          throw Object.assign(new Error("late"), { detail: this.words("review.undo_late") });
         }
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
@@ -288,19 +296,28 @@ class ReviewView {
       return;
     }
     this.isBusy = true;
+    let extra = null; // made only for the brush
     try {
-      const id = one.upload ?? (await this.api.post(`${one.href}/versions`)).id;
-      if (!one.upload) {
+      let id = one.upload;
+      if (!id) {
+        extra = (await this.api.post(`${one.href}/versions`)).id;
+        id = extra;
         this.tell(this.words("review.opening", { name: one.name }));
-        await this.ready(id);
+        await this.ready(id, "review.touch_late");
       }
       if (!this.isClosed) {
+        extra = null; // the brush's own view deletes it
         keptIds = this.list.slice(this.place).map((other) => other.id);
         const query = new URLSearchParams({ drop: one.drop, job: one.id, ...(one.upload ? {} : { made: "1" }) });
         this.navigate(`#/touch/${id}?${query}`);
       }
     } catch (error) {
-      this.failed(one, error);
+      if (!this.isClosed) {
+        this.failed(one, error);
+      }
+    }
+    if (extra) {
+      discard(this.api, extra); // it would be doubtful, too
     }
     this.isBusy = false;
   }
@@ -338,7 +355,7 @@ class ReviewView {
   }
 
   // Wait until an upload is done; return what History says of it.
-  async ready(id) {
+  async ready(id, late = "review.model_late") {
     for (let tries = 0; tries < READY_TRIES && !this.isClosed; tries += 1) {
       const found = await this.api.get(`/api/v1/pictures/${id}`);
       if (found.picture && found.state === "done") {
@@ -349,7 +366,7 @@ class ReviewView {
       }
       await new Promise((resolve) => setTimeout(resolve, READY_MS));
     }
-    throw Object.assign(new Error("late"), { detail: this.words("review.model_late") });
+    throw Object.assign(new Error("late"), { detail: this.words(late) });
   }
 
   go(step) {

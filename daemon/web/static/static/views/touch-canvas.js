@@ -8,16 +8,36 @@ export class TouchCanvas {
     this.picture = picture;
     this.base = alphaOf(picture.cut);
     this.painting = new Painting(picture.width, picture.height);
-    this.shown = new OffscreenCanvas(picture.width, picture.height);
+    this.canvas = new OffscreenCanvas(picture.width, picture.height);
+    this.changed = null; // the rectangle that is to be computed anew
     this.update({ left: 0, top: 0, right: picture.width, bottom: picture.height });
     this.ghost = photoCanvas(this.picture);
   }
 
-  // Compute a rectangle anew, as the server will: restored parts have the photo's own pixels.
+  // Have a rectangle computed anew: once for all that changes until it is shown.
   update(changed) {
     if (changed === null || changed.left >= changed.right) {
       return;
     }
+    const before = this.changed ?? changed;
+    this.changed = {
+      left: Math.min(before.left, changed.left),
+      top: Math.min(before.top, changed.top),
+      right: Math.max(before.right, changed.right),
+      bottom: Math.max(before.bottom, changed.bottom),
+    };
+  }
+
+  get shown() {
+    if (this.changed) {
+      this.compute(this.changed);
+      this.changed = null;
+    }
+    return this.canvas;
+  }
+
+  // As the server will: restored parts have the photo's own pixels.
+  compute(changed) {
     const { cut, photo, width } = this.picture;
     const { left, top, right, bottom } = changed;
     const part = new ImageData(right - left, bottom - top);
@@ -35,11 +55,11 @@ export class TouchCanvas {
         part.data[to + 3] = kept + added;
       }
     }
-    this.shown.getContext("2d").putImageData(part, left, top);
+    this.canvas.getContext("2d").putImageData(part, left, top);
   }
 
   close() {
-    this.shown.width = 1;
+    this.canvas.width = 1;
     if (this.ghost) {
       this.ghost.width = 1;
     }

@@ -2,7 +2,7 @@
 
 import { h } from "../dom.js";
 import { theBatch } from "./batch-model.js";
-import { discard, ended, load, makeVersion } from "./cut-pictures.js";
+import { discard, ended, load, makeVersion, newKey } from "./cut-pictures.js";
 import { loadStyles } from "./style-sheet.js";
 import { Grounds } from "./grounds.js";
 import { inheritKnobs } from "./knobs.js";
@@ -35,6 +35,9 @@ class TouchView {
     this.root.replaceChildren(h("h1", {}, words("touch.title")), h("p", { class: "card", role: "status" }, words("touch.loading")));
     try {
       this.picture = await load(this.api, this.params.id ?? "", { side: SIDE_PX, signal: this.stop.signal });
+      if (!this.picture.cut) {
+        throw Object.assign(new Error("unseen"), { detail: words("touch.unseen") });
+      }
     } catch (error) {
       if (error.name !== "AbortError") {
         this.root.replaceChildren(h("h1", {}, words("touch.title")),
@@ -139,10 +142,21 @@ class TouchView {
     this.viewer.draw();
   }
 
+  // While strokes are sent, and afterwards, others would be lost.
+  get isClosedForStrokes() {
+    return this.isSaving === true || this.isSaved === true;
+  }
+
+  // Neither undone nor saved: a stroke is half painted.
+  get isHeld() {
+    return this.isClosedForStrokes || Boolean(this.painting.stroke);
+  }
+
   mark() {
-    this.undoButton.disabled = this.painting.done.length === 0;
-    this.redoButton.disabled = this.painting.undone.length === 0;
-    this.saveButton.disabled = this.painting.isEmpty || this.isSaving === true || this.isFinished === true;
+    const isClosed = this.isClosedForStrokes;
+    this.undoButton.disabled = isClosed || this.painting.done.length === 0;
+    this.redoButton.disabled = isClosed || this.painting.undone.length === 0;
+    this.saveButton.disabled = isClosed || this.painting.isEmpty;
   }
 
   paint(context, view) {
@@ -174,11 +188,12 @@ class TouchView {
   // --- painting --------------------------------------------------------------------------
 
   begin(point, event) {
-    if (event.button !== 0 && event.button !== 5) {
+    if (this.isClosedForStrokes || (event.button !== 0 && event.button !== 5)) {
       return false;
     }
     this.isErasing = event.button === 5 || kept.tool === "erase"; // 5: the eraser of a pen
     this.painting.begin();
+    this.saveKey = null;
     this.last = null;
     this.strokeTo(point, event);
     return true;
@@ -197,15 +212,18 @@ class TouchView {
     const [x, y] = this.viewer.toPicture(point);
     const pressure = event.pointerType === "pen" && event.pressure > 0 ? 0.25 + 0.75 * event.pressure : 1;
     const radius = Math.max(0.5, ((kept.size / 2) * this.viewer.ratio * pressure) / this.viewer.zoom);
-    const from = this.last ?? [x, y];
-    const distance = Math.hypot(x - from[0], y - from[1]);
-    const count = Math.max(1, Math.ceil(distance / Math.max(0.5, radius / 4)));
+    const from = this.last ?? { x, y, radius: 0 };
+    const steps = Math.hypot(x - from.x, y - from.y) / Math.max(0.5, radius / 4);
+    if (steps < 1 && radius < 1.1 * from.radius) {
+      return; // one more disc here would be hardly seen, and large ones take long
+    }
+    const count = Math.max(1, Math.round(steps));
     for (let step = 1; step <= count; step += 1) {
       const share = step / count;
       this.canvas.update(this.painting.dab(
-        from[0] + (x - from[0]) * share, from[1] + (y - from[1]) * share, radius, kept.hardness / 100, !this.isErasing));
+        from.x + (x - from.x) * share, from.y + (y - from.y) * share, radius, kept.hardness / 100, !this.isErasing));
     }
-    this.last = [x, y];
+    this.last = { x, y, radius };
     this.viewer.draw();
   }
 
@@ -220,15 +238,20 @@ class TouchView {
   }
 
   undo() {
-    this.canvas.update(this.painting.undo());
-    this.viewer.draw();
-    this.mark();
+    this.go("undo");
   }
 
   redo() {
-    this.canvas.update(this.painting.redo());
-    this.viewer.draw();
-    this.mark();
+    this.go("redo");
+  }
+
+  go(way) {
+    if (!this.isHeld) {
+      this.saveKey = null;
+      this.canvas.update(this.painting[way]());
+      this.viewer.draw();
+      this.mark();
+    }
   }
 
   key(event) {
@@ -238,7 +261,7 @@ class TouchView {
     const isControl = event.ctrlKey || event.metaKey;
     const name = event.key.toLowerCase();
     const actions = isControl
-      ? { z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo(), s: () => this.saveButton.disabled || this.save() }
+      ? { z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo(), s: () => this.save() }
       : {
         e: () => this.use("erase"),
         r: () => this.use("restore"),
@@ -247,7 +270,7 @@ class TouchView {
         "{": () => this.change("hardness", kept.hardness - 10),
         "}": () => this.change("hardness", kept.hardness + 10),
       };
-    if (name === " " && event.target === this.viewer.canvas) {
+    if (name === " " && (this.pointer || event.target === this.viewer.canvas)) {
       event.preventDefault();
       this.viewer.isSpaceDown = true;
     } else if (actions[name] && !event.altKey) {
@@ -257,7 +280,8 @@ class TouchView {
   }
 
   keyUp(event) {
-    if (event.key === " ") {
+    if (event.key === " " && this.viewer.isSpaceDown) {
+      event.preventDefault(); // a button that has the focus would be pressed
       this.viewer.isSpaceDown = false;
     }
   }
@@ -265,7 +289,11 @@ class TouchView {
   // --- out -------------------------------------------------------------------------------
 
   async save() {
+    if (this.isHeld || this.painting.isEmpty) {
+      return;
+    }
     this.isSaving = true;
+    this.saveKey ??= newKey(); // kept until the strokes change: if an answer is lost, no second version is made
     this.mark();
     const tell = (text, isBad = false) => {
       this.status.textContent = text;
@@ -275,7 +303,7 @@ class TouchView {
       const mask = await this.painting.png();
       // Of the picture itself, not of what is shown: format, background and crop stay as they were.
       const id = await makeVersion(this.api, this.params.id, {}, {
-        mask, signal: this.stop.signal, onProgress: (share) => tell(this.words("touch.saving", { share: Math.round(100 * share) })),
+        mask, key: this.saveKey, signal: this.stop.signal, onProgress: (share) => tell(this.words("touch.saving", { share: Math.round(100 * share) })),
       });
       tell(this.words("touch.making"));
       const made = await ended(this.api, id, { signal: this.stop.signal });
@@ -285,8 +313,7 @@ class TouchView {
       if (this.params.from === "batch") {
         theBatch(this.api).replace(this.params.id, id);
       }
-      if (trouble) {
-        this.isFinished = true; // a person has to see it; saving again would make one more version
+      if (trouble) { // a person has to see it
         tell(this.words("touch.still_doubtful", { reason: trouble }), true);
         this.status.append(" ", h("a", { class: "button small", href: this.placeAfter(id) }, this.words("touch.go_on")));
       } else {
@@ -294,6 +321,7 @@ class TouchView {
         this.navigate(this.placeAfter(id));
       }
     } catch (error) {
+      this.saveKey = error.isFailed ? null : this.saveKey; // it would only name the same failure
       if (error.name !== "AbortError") {
         tell(this.words("touch.failed", { reason: error.detail ?? String(error) }), true);
       }
