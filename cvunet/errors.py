@@ -43,6 +43,10 @@ class DeviceUnfit(DeviceError):
     """The installed runtime, or the driver, is none for this device: no restart changes that."""
 
 
+class DeviceUnready(DeviceError):
+    """The device is there and cannot be used now: that may pass, as at a machine's start."""
+
+
 class FileError(CvunetError):
     """A file cannot be opened, read or written."""
 

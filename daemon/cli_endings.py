@@ -57,7 +57,12 @@ def exit_status(command: Callable[P, int]) -> Callable[P, None]:
 
 
 def fill_closed_streams() -> None:
-    """Let lines go nowhere after `2>&-` or `>&-`; no file of ours gets such a stream's number."""
+    """Let lines go nowhere after `2>&-` or `>&-`; no file of ours gets a closed stream's number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
     sys.stdout, sys.stderr = sys.stdout or nowhere(), sys.stderr or nowhere()
 
 

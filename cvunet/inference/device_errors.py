@@ -1,6 +1,6 @@
 """What an error of a device means, in both runtimes."""
 
-from cvunet.errors import DeviceError, DeviceMemoryError, DeviceUnfit
+from cvunet.errors import DeviceError, DeviceMemoryError, DeviceUnfit, DeviceUnready
 
 #: What CUDA says if this build of a runtime has no code for the card, or needs a newer driver.
 UNFIT_TEXTS = (
@@ -8,6 +8,7 @@ UNFIT_TEXTS = (
     "driver version is insufficient",
     "driver on your system is too old",
     "unsupported toolchain",
+    "wasn't able to be loaded",  # CUDA itself, by onnxruntime, if CUDA_PATH is set
 )
 LONGEST, TAIL = 300, 200
 
@@ -32,9 +33,12 @@ def dead_device(text: str) -> DeviceError:
     return DeviceError(f"the device has died ({shortened(text)}): restart the process")
 
 
-def unusable(device: str, text: str) -> DeviceError:
-    """Return the error of a device that is there and cannot be used; ``text`` as above."""
-    return DeviceError(
+def unusable(device: str, text: str) -> DeviceUnready:
+    """Return the error of a device that is there and cannot be used; ``text`` as above.
+
+    Its driver may still be starting, or another process may have it alone.
+    """
+    return DeviceUnready(
         f"device {device} cannot be used ({shortened(text)}): correct that, or set device: cpu"
     )
 

@@ -46,8 +46,7 @@ OUT_OF_MEMORY_TEXTS = (
     "ALLOCATION_FAILED",
 )
 DEAD_DEVICE_TEXTS = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error")
-#: If the variable CUDA_PATH is set; else only onnxruntime's log tells, and the session has no CUDA.
-NOT_LOADED_TEXTS = ("wasn't able to be loaded",)
+ABSENT_DEVICE_TEXT = "invalid device ordinal"
 CUSTOM_OPERATOR_TEXTS = ("is not a registered function/op", "No Op registered", "No opset import")
 
 
@@ -192,7 +191,9 @@ def _explain_open(path: Path, device: str, error: Exception) -> CvunetError:
         )
     if unfit := unfit_device("onnxruntime", text):
         return unfit
-    if device != "cpu" and any(sign in text for sign in (*DEAD_DEVICE_TEXTS, *NOT_LOADED_TEXTS)):
+    if ABSENT_DEVICE_TEXT in text:
+        return DeviceError(f"device {device} is absent ({shown}): set another device, or cpu")
+    if device != "cpu" and any(sign in text for sign in DEAD_DEVICE_TEXTS):
         return unusable(device, text)
     return WeightsError(f"{path}: is no model that onnxruntime can run ({shown}): fetch it again")
 

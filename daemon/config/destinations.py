@@ -107,8 +107,8 @@ def parse(url: str) -> Destination:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ValueError(f"is no URL: {error}") from error
+    except ValueError as error:  # whose words may show a secret
+        raise ValueError("is no URL: look at its brackets and its port") from error
     if parts.scheme not in PORTS or not parts.hostname:
         raise ValueError("write https://host/path")
     if parts.username is not None or parts.password is not None:

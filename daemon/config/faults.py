@@ -40,6 +40,8 @@ def describe(fault: Fault, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         known = known_keys(model, place[:-1])
         hint = did_you_mean(str(place[-1]), known) or f"known keys: {', '.join(known)}"
+        if "://" in str(place[-1]):  # its path may be a secret
+            return f"{dotted(place[:-1])}: a URL is no key; {hint}"
         return f"unknown key {key!r}; {hint}"
     if kind == "literal_error" and isinstance(value, str):
         options = QUOTED.findall(message)

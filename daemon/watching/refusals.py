@@ -78,11 +78,14 @@ def unexplained(error: OSError) -> Refusal:
 
 
 def of_error(path: Path, error: OSError, asker: Asker) -> Refusal:
-    """Return why a file could not be taken although its folder allows it."""
+    """Return why a file could not be taken although its folder allows it.
+
+    The bits of others alone are no help to the file's group, which the daemon's user may be in.
+    """
     if asker.may(path, "r"):
         return unexplained(error)
     return Refusal(
-        f"it may not be read by user {asker.name}", f"chmod o+r {shlex.quote(str(path))}"
+        f"it may not be read by user {asker.name}", f"chmod a+r {shlex.quote(str(path))}"
     )
 
 

@@ -72,11 +72,11 @@ def open_predictor(
 ) -> "Predictor":
     """Load a model on its device; `InstallError` if file, runtime or device are missing.
 
-    `DeviceError` if the device is full: that may pass.
+    `DeviceError` if the device is full or not ready: that may pass.
     """
     try:
         return runtimes.open_predictor(options, on_step)
-    except DeviceMemoryError as error:
+    except (DeviceMemoryError, cvunet_errors.DeviceUnready) as error:
         raise DeviceError(str(error)) from error
     except cvunet_errors.CvunetError as error:
         raise InstallError(str(error)) from error
@@ -168,11 +168,12 @@ def warm(model_threads: Sequence[ModelThread], on_step: Callable[[str], object])
     memory is not used until much has gone well. `DeviceError` if there is no memory for a single
     picture, or if the device has died.
     """
-    warmed: list[Predictor] = []
+    warmed: dict[Predictor, ModelThread] = {}
     for model_thread in model_threads:
-        if model_thread.predictor in warmed:
+        first = warmed.setdefault(model_thread.predictor, model_thread)
+        if first is not model_thread:  # on a CPU all threads share a predictor
+            model_thread.busy_clock.slowest_s = first.busy_clock.slowest_s
             continue
-        warmed.append(model_thread.predictor)
         for size in reversed(warm_sizes(model_thread.batch_limit.maximum)):
             on_step(f"warming up {model_thread.device} for batches of {size}")
             warm_size(model_thread, size)

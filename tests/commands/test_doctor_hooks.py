@@ -97,7 +97,6 @@ def test_key_that_everybody_reads(base: Path):
     assert findings(base, hooks=hooks)["hooks"].severity is Severity.PASS
 
 
-@pytest.mark.webhooks
 @pytest.mark.parametrize(
     ("names", "severity"), [([], Severity.FAIL), (["0a1b2c3d.0"], Severity.PASS)]
 )
@@ -114,6 +113,7 @@ def test_folder_of_certificates(
     assert certificates().severity is severity
 
 
+@pytest.mark.webhooks
 def test_unit_without_a_network(base: Path, unit: Path):
     """The drop-in is what mends it; a command needs none."""
     hooks = {"on_done": [{"url": URL}]}

@@ -73,6 +73,18 @@ def test_closed_streams(tmp_path: Path, closed: str):
     assert ran.returncode == 78
 
 
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path):
+    """What a C library writes to standard error would go into it."""
+    script = (
+        "import os, sys; from daemon.cli_endings import fill_closed_streams;"
+        " fill_closed_streams(); sys.exit(os.open(os.devnull, os.O_RDONLY) < 3)"
+    )
+    program = [sys.executable, "-c", script]
+    ran = subprocess.run(["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *program], check=False, cwd=ROOT)
+
+    assert ran.returncode == 0
+
+
 def test_result_on_a_closed_output(tmp_path: Path):
     """`cvunetd check-config >&-`: it is well, whoever reads that."""
     (tmp_path / "hot").mkdir()

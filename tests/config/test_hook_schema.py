@@ -107,6 +107,25 @@ def test_url_in_the_wrong_place_is_not_quoted(tmp_path: Path, hooks: object):
     assert URL not in str(caught.value)
 
 
+@pytest.mark.parametrize("hooks", [{URL: None}, {"on_done": [{URL: None}]}])
+def test_url_before_a_colon_is_not_quoted(tmp_path: Path, hooks: object):
+    """YAML takes it for a key."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"hooks": hooks}))
+    with pytest.raises(InstallError, match="a URL is no key; known keys: ") as caught:
+        load(tmp_path / "config.yaml")
+
+    assert URL not in str(caught.value)
+
+
+def test_port_that_is_no_number_is_not_quoted(tmp_path: Path):
+    """It may be a password."""
+    entry = {"url": "https://h.example:secretsecret/x"}
+    with pytest.raises(InstallError, match="look at its brackets and its port") as caught:
+        load(write(tmp_path, on_done=[entry]))
+
+    assert "secretsecret" not in str(caught.value)
+
+
 # --- what has to be there ------------------------------------------------------------------
 
 

@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, DeviceUnfit
+from cvunet.errors import (
+    CvunetError,
+    DeviceError,
+    DeviceMemoryError,
+    DeviceUnfit,
+    DeviceUnready,
+)
 from cvunet.inference import onnx_session, runtimes, torch_errors, torch_predictor
 from cvunet.inference.runtimes import ModelOptions
 from tests.inference import onnx_kit
@@ -89,7 +95,7 @@ def test_automatic_choice_leaves_a_gpu_of_no_use(
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [(OLD_DRIVER, DeviceUnfit), (NO_CODE, DeviceUnfit), (BROKEN, DeviceError)]
+    ("text", "kind"), [(OLD_DRIVER, DeviceUnfit), (NO_CODE, DeviceUnfit), (BROKEN, DeviceUnready)]
 )
 def test_named_gpu_of_no_use_is_told(
     monkeypatch: pytest.MonkeyPatch, text: str, kind: type[CvunetError]
@@ -190,12 +196,13 @@ def refuse(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     ("text", "kind", "expected"),
     [
         (f"{IN_CUDA}CUDA failure 2: out of memory{ENDING}", DeviceMemoryError, "too little memory"),
-        (f"{IN_CUDA}CUDA failure 101: invalid device ordinal{ENDING}", DeviceError, "cannot be"),
+        (f"{IN_CUDA}CUDA failure 101: invalid device ordinal{ENDING}", DeviceError, "is absent"),
+        (f"{IN_CUDA}CUDA failure 802: system not yet initialized", DeviceUnready, "cannot be"),
         (f"{IN_CUDA}CUDA failure 35: CUDA driver version is insufficient", DeviceUnfit, "driver"),
         (
             "CUDA_PATH is set but CUDA wasn't able to be loaded. Please install the correct version"
             " of CUDA and cuDNN as mentioned in the GPU requirements page",
-            DeviceError,
+            DeviceUnfit,
             "install the correct version of CUDA and cuDNN",
         ),
     ],

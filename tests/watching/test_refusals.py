@@ -156,7 +156,7 @@ def test_picture_that_could_not_be_rejected(kit: Kit):
     [refused] = kit.service.snapshot().folders["hot"].refusals
 
     assert refused.reason == "it may not be read by user nobody"
-    assert refused.mend == f"chmod o+r {kit.hot / PICTURE}"
+    assert refused.mend == f"chmod a+r {kit.hot / PICTURE}"
     assert kit.left_in_hot() == [PICTURE]
 
 

@@ -63,6 +63,16 @@ def test_largest_batch_is_warmed_first():
     assert [step.rpartition(" ")[2] for step in told] == ["8", "4", "2", "1"]
 
 
+def test_all_threads_learn_how_long_a_batch_may_take():
+    """On a CPU they share a predictor, which warms up once."""
+    card = Card(8)
+    places = [model_thread(card, 2), model_thread(card, 2)]
+    warm(places, lambda step: None)
+
+    first, second = (place.busy_clock.slowest_s for place in places)
+    assert first == second > 0
+
+
 def test_batch_too_large_for_the_card_is_told_and_left(caplog: pytest.LogCaptureFixture):
     """The start goes on; what fits is where batches begin."""
     card = Card(2)
@@ -102,12 +112,16 @@ def test_runtime_that_is_none_for_the_card_needs_a_person():
         (DeviceMemoryError, Blame.DEVICE),
         (cvunet_errors.DeviceError, Blame.INSTALL),
         (cvunet_errors.DeviceUnfit, Blame.INSTALL),
+        (cvunet_errors.DeviceUnready, Blame.DEVICE),
     ],
 )
 def test_device_that_fails_while_a_model_is_loaded(
     monkeypatch: pytest.MonkeyPatch, error: type[CvunetError], verdict: Blame
 ):
-    """A full one is tried again; what a person has to mend is not. None is a crash of ours."""
+    """One that is full or not ready is tried again; what a person has to mend is not.
+
+    None is a crash of ours.
+    """
 
     def fail(*_: object) -> None:
         raise error("device cuda:0")

@@ -104,7 +104,7 @@ def check_background(user: User, path: Path) -> Finding:
     if (fault := unreachable(check, user, path)) is not None:
         return fault
     if not may(user, path, "r"):
-        return failed(check, f"{path} may not be read by {user.name}", f"chmod o+r {quoted}")
+        return failed(check, f"{path} may not be read by {user.name}", f"chmod a+r {quoted}")
     return passed(check, f"{path} may be read by {user.name}")
 
 
