@@ -13,7 +13,14 @@ from daemon.jobs import Job, State
 from daemon.json_values import as_text
 from daemon.ledger.ledger import Drop, Ending
 from daemon.web.drops import DropPages, check_known, truth_of
-from daemon.web.pictures import check_original, delete_order, entry_of, links, read_options
+from daemon.web.pictures import (
+    check_original,
+    delete_order,
+    entry_of,
+    links,
+    order_judgement,
+    read_options,
+)
 from daemon.web.problems import Problem, not_found, too_large
 from daemon.web.reception import Reception
 from daemon.web.sending import gone, open_file, send_file, send_thumbnail
@@ -135,14 +142,8 @@ class DropPictures:
         verb, is_sure = request.url.path.rpartition("/")[2], not truth_of(request, "doubtful")
         found = self.find(request)
         self.check_possible(found, verb, is_doubt_needed=not is_sure or verb == "approve")
-        job = found.job
-        order: Json = {"do": verb, "job": job.id}
-        if verb == "retry" and job.upload is not None:
-            order = {"do": verb, "id": job.upload.id}
-        if verb == "approve":  # a doubt that waits would be carried out after it
-            await self.site.run(self.site.withdraw, f"doubt-{job.id}")
-        await self.site.order(f"{verb}-{job.id}", order)
-        return JSONResponse({"id": job.id, "order": verb}, HTTPStatus.ACCEPTED)
+        await order_judgement(self.site, found.job, verb)
+        return JSONResponse({"id": found.job.id, "order": verb}, HTTPStatus.ACCEPTED)
 
     async def version(self, request: Request) -> Response:
         """Take the original in once more, like an upload, with the options of the query.

@@ -178,11 +178,21 @@ class Pictures:
             text = f"the picture is {state}: only one that is {wanted} can be {VERBS[verb]}"
             raise Problem(HTTPStatus.CONFLICT, f"picture_{state}", text)
         check_original(found.job, verb)
-        await self.site.order(f"{verb}-{upload_id}", {"do": verb, "id": upload_id})
+        await order_judgement(self.site, found.job, verb)
         return JSONResponse({"id": upload_id, "order": verb}, HTTPStatus.ACCEPTED)
 
 
 VERBS = {"retry": "tried again", "approve": "approved", "reject": "rejected"}
+
+
+async def order_judgement(site: Site, job: Job, verb: str) -> None:
+    """Have done what a person has decided; all addresses of a picture give the same order."""
+    order: Json = {"do": verb, "job": job.id}
+    if verb == "retry" and job.upload is not None:
+        order = {"do": verb, "id": job.upload.id}
+    if verb == "approve":  # a doubt that waits would be carried out after it
+        await site.run(site.withdraw, f"doubt-{job.id}")
+    await site.order(f"{verb}-{job.id}", order)
 
 
 def check_original(job: Job, verb: str) -> None:

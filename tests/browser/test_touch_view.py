@@ -124,6 +124,7 @@ def test_lost_answer_makes_no_second_version(shown: Window, kit: Kit):
         page.get_by_role("button", name="Save").click()
         expect(page.locator(".status-line.reason")).to_be_visible()
         page.locator(".status-line").evaluate("(line) => line.classList.remove('reason')")
+        page.keyboard.press("Control+y")  # there is nothing to redo: the strokes stay the same
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(re.compile("#/cut/"))
@@ -183,4 +184,4 @@ def test_large_brush_paints_few_discs(shown: Window):
     page.locator("#touch-size").fill("400")
     drag(page, steps=30)
 
-    assert page.evaluate("window.dabs") == 1
+    assert page.evaluate("window.dabs") == 2  # at its beginning and at its end

@@ -291,6 +291,28 @@ def test_judgements_wait_for_a_daemon_that_is_down(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("last", "state"), [("reject", "failed"), ("approve", "done")])
+def test_judged_again_at_the_address_of_an_upload(tmp_path: Path, last: str, state: str):
+    """The last one counts there, too, and is seen by others before the daemon has done it."""
+    with running(Kit(tmp_path)) as kit:
+        upload_id = kit.upload(b"blank")
+        kit.wait(upload_id)
+    with running(Kit(tmp_path, is_daemon_up=False)) as kit:
+        [found] = search(kit, state="doubtful")
+        addresses = (f"/api/v1/pictures/{upload_id}/approve", f"{found['href']}/doubt")
+        last_address = f"/api/v1/pictures/{upload_id}/{last}"
+        assert [kit.client.post(one).status_code for one in addresses] == [202] * 2
+        assert kit.client.post(last_address).status_code == 202
+        assert search(kit, state="doubtful") == []
+        other = kit.client.post(f"{found['href']}/reject?doubtful=true")
+        assert other.json()["code"] == "already_judged"
+    with running(Kit(tmp_path)) as kit:
+        assert wait_for(lambda: not list((kit.uploads / ".orders").iterdir()))
+        assert kit.client.get(f"/api/v1/pictures/{upload_id}").json()["state"] == state
+
+    assert reviewed(kit) == []
+
+
+@pytest.mark.parametrize(("last", "state"), [("reject", "failed"), ("approve", "done")])
 def test_judged_again_before_the_daemon_has_done_the_first(tmp_path: Path, last: str, state: str):
     """Approved, taken back, judged anew: the last one counts, and another person is told."""
     with running(Kit(tmp_path)) as kit:

@@ -26,7 +26,7 @@ const LITTER = /^(\.|~\$|thumbs\.db$|desktop\.ini$|ehthumbs)/i;
 const OTHERS =
   /\.(aae|avi|bat|cmd|css|csv|db|dll|docx?|exe|gz|html?|ini|js|json|lnk|log|m4v|md|mkv|mov|mp[34]|pdf|pp3|pptx?|ps1|py|rar|sh|sql|tar|thm|txt|url|wav|webm|xlsx?|xml|xmp|ya?ml|zip|7z)$/i;
 
-const CHANGING = new Set(["doubtful", "failed"]); // accepted in Review, tried again in History
+const CHANGING = new Set(["done", "doubtful", "failed"]); // judged in Review, tried again or rejected in History
 
 export const SETTLED = new Set(["done", "doubtful", "failed", "refused"]);
 
@@ -388,7 +388,8 @@ export class Batch extends EventTarget {
       answer.pictures.forEach((found) => this.note(found));
     } catch (error) {
       this.noteSilence(error);
-      return; // the next poll asks again: `sent` is not settled
+      ids.forEach((id) => this.wanted.add(id)); // the next poll asks again
+      return;
     }
     if (this.wanted.size) {
       this.lookUpSoon();

@@ -43,7 +43,6 @@ class BatchView {
     for (const kind of DRAGS) {
       document.addEventListener(kind, this.onDrag);
     }
-    this.batch.refresh();
     this.notice = h("p", { class: "notice", role: "status", hidden: true });
     this.root.replaceChildren(
       h("h1", {}, this.words("batch.title")),
@@ -61,6 +60,7 @@ class BatchView {
     });
     this.ticker = setInterval(() => this.draw(), 1000);
     this.draw();
+    this.batch.refresh();
   }
 
   close() {

@@ -193,8 +193,7 @@ class TouchView {
     }
     this.isErasing = event.button === 5 || kept.tool === "erase"; // 5: the eraser of a pen
     this.painting.begin();
-    this.saveKey = null;
-    this.last = null;
+    this.last = this.skipped = null;
     this.strokeTo(point, event);
     return true;
   }
@@ -215,7 +214,8 @@ class TouchView {
     const from = this.last ?? { x, y, radius: 0 };
     const steps = Math.hypot(x - from.x, y - from.y) / Math.max(0.5, radius / 4);
     if (steps < 1 && radius < 1.1 * from.radius) {
-      return; // one more disc here would be hardly seen, and large ones take long
+      this.skipped = { x, y, radius }; // one more disc would be hardly seen, and large ones take long
+      return;
     }
     const count = Math.max(1, Math.round(steps));
     for (let step = 1; step <= count; step += 1) {
@@ -224,6 +224,7 @@ class TouchView {
         from.x + (x - from.x) * share, from.y + (y - from.y) * share, radius, kept.hardness / 100, !this.isErasing));
     }
     this.last = { x, y, radius };
+    this.skipped = null;
     this.viewer.draw();
   }
 
@@ -232,9 +233,20 @@ class TouchView {
       this.canvas.update(this.painting.cancel());
       this.viewer.draw();
     } else {
+      this.reachEnd();
       this.painting.end();
+      this.saveKey = null;
     }
     this.mark();
+  }
+
+  // The stroke ends where the pointer was last.
+  reachEnd() {
+    if (this.skipped) {
+      const { x, y, radius } = this.skipped;
+      this.canvas.update(this.painting.dab(x, y, radius, kept.hardness / 100, !this.isErasing));
+      this.viewer.draw();
+    }
   }
 
   undo() {
@@ -246,7 +258,8 @@ class TouchView {
   }
 
   go(way) {
-    if (!this.isHeld) {
+    const strokes = this.painting[way === "undo" ? "done" : "undone"];
+    if (!this.isHeld && strokes.length > 0) {
       this.saveKey = null;
       this.canvas.update(this.painting[way]());
       this.viewer.draw();
