@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route, expect
 
 from daemon.web import machine
+from daemon.web.programs import Programs
 from daemon.worker import gauges
 from tests.browser.views_kit import Window, drop_picture, photo, window, write_photos
 from tests.web.web_kit import Json, Kit, running
@@ -256,7 +257,7 @@ def test_checks_that_take_long(
     """The real refusal, in the language of the page, which asks again by itself."""
     ended = threading.Event()
 
-    def examine(path: Path | None, redact: Callable[[str], str]) -> Json:
+    def examine(programs: Programs, path: Path | None, *, redact: Callable[[str], str]) -> Json:
         assert ended.wait(60)
         return {"is_well": True, "findings": []}
 

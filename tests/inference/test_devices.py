@@ -58,6 +58,12 @@ IN_ARENA = (
 ENDING = " ; GPU=0 ; hostname=node ; file=/onnxruntime_src/onnxruntime/cuda/cuda_execution.cc"
 
 
+@pytest.fixture(autouse=True)
+def other_tests_keep_their_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's setting holds for the process, and torch refuses to mix it with its older names."""
+    monkeypatch.setattr(torch_predictor, "disable_tf32", lambda: None)
+
+
 def forbid(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Let the first use of a GPU end like this; NVML counts one all the same."""
 

@@ -65,7 +65,7 @@ def astronaut(network: Predictor) -> tuple[Pixels, Pixels]:
     return rgb, (alpha * 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("number", [2, 8, 12, 18, 20, 24, 26, 29])
+@pytest.mark.parametrize("number", [2, 8, 11, 12, 20, 21, 26, 29])
 def test_astronaut_who_lost_the_body_is_shown_for_review(
     network: Predictor, astronaut: tuple[Pixels, Pixels], number: int
 ):
