@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Request, Route, expect
 
-from tests.browser.views_kit import Window, found, window, write_photos
+from tests.browser.views_kit import Window, await_ready, choose, found, window, write_photos
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -34,16 +34,6 @@ def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
     with window(browser, kit) as shown:
         shown.open("batch")
         yield shown
-
-
-def choose(shown: Window, paths: list[Path]) -> None:
-    """As with the chooser of files."""
-    shown.page.set_input_files("#batch-files", [str(path) for path in paths])
-
-
-def await_ready(shown: Window, count: int) -> None:
-    """All pictures are done or have failed."""
-    expect(shown.page.locator(".progress-line")).to_contain_text(f"{count} of {count} ready")
 
 
 def count(shown: Window, name: str) -> int:

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.views_kit import Window, found, photo, window, write_photos
-from tests.web.web_kit import Json, Kit, running, wait_for
+from tests.browser.views_kit import (
+    Window,
+    await_ready,
+    choose,
+    found,
+    photo,
+    window,
+    write_photos,
+)
+from tests.web.web_kit import Json, Kit, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
 DROP = """(place) => {
@@ -21,28 +29,11 @@ DROP = """(place) => {
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    """Daemon and server."""
-    with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
-        yield kit
-
-
-@pytest.fixture
 def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
     """The view."""
     with window(browser, kit) as shown:
         shown.open("batch")
         yield shown
-
-
-def choose(shown: Window, paths: list[Path]) -> None:
-    """As with the chooser of files."""
-    shown.page.set_input_files("#batch-files", [str(path) for path in paths])
-
-
-def await_ready(shown: Window, count: int) -> None:
-    """All pictures are done or have failed."""
-    expect(shown.page.locator(".progress-line")).to_contain_text(f"{count} of {count} ready")
 
 
 def notice(shown: Window) -> Locator:

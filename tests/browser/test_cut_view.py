@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, FilePayload, expect
 from daemon.config import video
 from tests.browser.views_kit import Window, photo, window
 from tests.service.test_clips import MP4, gif
-from tests.web.web_kit import Kit, running
+from tests.web.web_kit import Kit
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
 
@@ -18,13 +18,6 @@ pytestmark = [pytest.mark.web, pytest.mark.chromium]
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with the extra for clips: nothing here reads or writes clips in earnest."""
     monkeypatch.setattr(video, "is_installed", lambda: True)
-
-
-@pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    """Daemon and server."""
-    with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
-        yield kit
 
 
 @pytest.fixture

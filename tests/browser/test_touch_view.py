@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.views_kit import Window, photo, window
-from tests.web.web_kit import Kit, running
+from tests.web.web_kit import Kit
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
 LARGE = """async () => {
@@ -28,13 +27,6 @@ DABS = """async () => {
   const dab = Painting.prototype.dab;
   Painting.prototype.dab = function (...args) { window.dabs += 1; return dab.apply(this, args); };
 }"""
-
-
-@pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    """Daemon and server."""
-    with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
-        yield kit
 
 
 @pytest.fixture

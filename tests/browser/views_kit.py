@@ -95,3 +95,13 @@ def write_photos(folder: Path, count: int, *, start: int = 0) -> list[Path]:
         path.write_bytes(photo(number))
         os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
     return paths
+
+
+def choose(shown: Window, paths: list[Path]) -> None:
+    """As with Batch's chooser of files."""
+    shown.page.set_input_files("#batch-files", [str(path) for path in paths])
+
+
+def await_ready(shown: Window, count: int) -> None:
+    """All pictures of Batch are done or have failed."""
+    expect(shown.page.locator(".progress-line")).to_contain_text(f"{count} of {count} ready")
