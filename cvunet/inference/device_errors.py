@@ -1,7 +1,11 @@
 """What an error of a device means, in both runtimes."""
 
+from collections.abc import Sequence
+
 from cvunet.errors import DeviceError, DeviceMemoryError, DeviceUnfit, DeviceUnready
 
+#: What CUDA and its libraries say if there is too little memory.
+MEMORY_TEXTS = ("out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 #: What CUDA says if this build of a runtime has no code for the card, or needs a newer driver.
 UNFIT_TEXTS = (
     "no kernel image is available",
@@ -31,6 +35,11 @@ def no_room(device: str, text: str) -> DeviceMemoryError:
 def dead_device(text: str) -> DeviceError:
     """Return the error of a device that answers no more; ``text``: the runtime's own words."""
     return DeviceError(f"the device has died ({shortened(text)}): restart the process")
+
+
+def absent_device(name: str, present: Sequence[str]) -> DeviceError:
+    """Return the error of a device that is none of those that are there."""
+    return DeviceError(f"device {name!r} is absent; this machine has: {', '.join(present)}")
 
 
 def unusable(device: str, text: str) -> DeviceUnready:

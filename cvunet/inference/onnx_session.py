@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvunet.errors import CvunetError, DeviceError, RuntimeMissing, WeightsError
 from cvunet.inference.device_errors import (
+    MEMORY_TEXTS,
     dead_device,
     in_one_line,
     no_room,
@@ -37,14 +38,7 @@ NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 #: Names of numpy's types, by those of onnxruntime.
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
-OUT_OF_MEMORY_TEXTS = (
-    "Failed to allocate memory",
-    "out of memory",
-    "bad_alloc",
-    "bad allocation",
-    "ALLOC_FAILED",
-    "ALLOCATION_FAILED",
-)
+OUT_OF_MEMORY_TEXTS = (*MEMORY_TEXTS, "Failed to allocate memory", "bad_alloc", "bad allocation")
 DEAD_DEVICE_TEXTS = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "CUDA error")
 ABSENT_DEVICE_TEXT = "invalid device ordinal"
 CUSTOM_OPERATOR_TEXTS = ("is not a registered function/op", "No Op registered", "No opset import")

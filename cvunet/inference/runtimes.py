@@ -22,7 +22,7 @@ from cvunet.errors import (
     OptionError,
     RuntimeMissing,
 )
-from cvunet.inference import export_files, onnx_session
+from cvunet.inference import device_errors, export_files, onnx_session
 from cvunet.models import description as descriptions
 from cvunet.models import manifest
 
@@ -214,11 +214,9 @@ def find_device(options: ModelOptions) -> str:
             f" {onnx_session.INSTALL_CUDA}, or device: cpu"
         )
     folder, pattern = CARD_NODES
-    cards = [f"cuda:{number}" for number, _ in enumerate(folder.glob(pattern))]
-    if cards and device not in ("cpu", *cards):
-        raise DeviceError(
-            f"device {device!r} is absent; this machine has: {', '.join(('cpu', *cards))}"
-        )
+    present = ["cpu", *(f"cuda:{number}" for number, _ in enumerate(folder.glob(pattern)))]
+    if len(present) > 1 and device not in present:
+        raise device_errors.absent_device(device, present)
     return device
 
 

@@ -4,6 +4,7 @@ import torch
 
 from cvunet.errors import CvunetError
 from cvunet.inference.device_errors import (
+    MEMORY_TEXTS,
     dead_device,
     in_one_line,
     no_room,
@@ -14,13 +15,7 @@ from cvunet.inference.device_errors import (
 
 # Texts of errors that mean too little memory, on the device or on the host. They are looked for
 # before the fatal ones.
-OUT_OF_MEMORY_TEXTS = (
-    "out of memory",
-    "ALLOC_FAILED",
-    "ALLOCATION_FAILED",
-    "not enough memory",
-    "can't allocate memory",
-)
+OUT_OF_MEMORY_TEXTS = (*MEMORY_TEXTS, "not enough memory", "can't allocate memory")
 # After an error with one of these texts, a CUDA context answers every call with an error.
 FATAL_TEXTS = (
     "CUDA error",

@@ -13,7 +13,7 @@ from torch import nn
 
 from cvunet import weights
 from cvunet.errors import CvunetError, DeviceError, DeviceMemoryError, OptionError
-from cvunet.inference import forward, torch_errors
+from cvunet.inference import device_errors, forward, torch_errors
 from cvunet.inference.batch_runner import BatchRunner
 from cvunet.inference.predictor import Alpha, Precision
 from cvunet.inference.preparation import Preparation
@@ -240,7 +240,7 @@ def choose_device(name: str) -> torch.device:
     present = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     wanted = {"auto": present[1] if len(present) > 1 else "cpu", "cuda": "cuda:0"}.get(name, name)
     if wanted not in present:
-        raise DeviceError(f"device {name!r} is absent; this machine has: {', '.join(present)}")
+        raise device_errors.absent_device(name, present)
     problem = None if wanted == "cpu" else why_unusable(torch.device(wanted))
     if problem is None:
         return torch.device(wanted)

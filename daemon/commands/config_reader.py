@@ -66,9 +66,8 @@ class ConfigReader:
 
     def new_models(self, config: Config, base: Path) -> list[str]:
         """Return models that folders name, and that were not there at the start."""
-        served = config.model_copy(
-            update={"models": self.config.models}
-        )  # its first is the default
+        # The default is the first of those that are there.
+        served = config.model_copy(update={"models": self.config.models})
         used = {
             name
             for folder in hot_folders.all_folders(served, base)

@@ -62,6 +62,13 @@ def is_folder(path: Path) -> bool:
     return files.is_folder(path)
 
 
+def nearest_existing(path: Path) -> Path:
+    """Return the path itself or the nearest folder above it that exists."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
+
+
 def holds_anything(folder: Path) -> bool:
     """Whether a folder is there. An empty one does not count: its disk or share may be away."""
     try:

@@ -206,6 +206,11 @@ def has_picture(root: Path, upload_id: str) -> bool:
 # --- orders ------------------------------------------------------------------------------------
 
 
+def order_file(root: Path, name: str) -> Path:
+    """Return where an order of this name waits."""
+    return root / ORDERS / f"{name}.json"
+
+
 def give_order(root: Path, name: str, order: Json) -> None:
     """Write an order, durably; one of the same name is replaced.
 
@@ -218,7 +223,7 @@ def give_order(root: Path, name: str, order: Json) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     with safe_open.parent(part) as folder:
-        os.rename(part.name, f"{name}.json", src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(part.name, order_file(root, name).name, src_dir_fd=folder, dst_dir_fd=folder)
         safe_open.sync(folder)
 
 

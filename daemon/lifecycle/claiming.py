@@ -89,8 +89,7 @@ class Claiming:
         """
         if os.access(path, os.R_OK, effective_ids=True, follow_symlinks=False):
             return
-        there = next(filter(Path.exists, (self.quarantine, *self.quarantine.parents)))
-        if there.stat().st_dev == folder.path.stat().st_dev:
+        if tree.nearest_existing(self.quarantine).stat().st_dev == folder.path.stat().st_dev:
             return
         descriptor = files.open_if_regular(path, os.O_NONBLOCK)
         if descriptor is not None:

@@ -52,18 +52,14 @@ class KeptOriginals:
 
     def gone(self, before: float) -> Iterator[Job]:
         """Yield jobs that ended before a time and whose original is gone or changed."""
-        present = {
-            name for name, folder in self.folders.items() if tree.holds_anything(folder.path)
-        }
+        present = self.present()
         for job in self.records.kept_originals(before, after=""):
             if job.folder in present and has_gone(job):
                 yield job
 
     def forget_gone(self, before: float) -> int:
         """Delete the next such rows, and give space back; return how many."""
-        present = {
-            name for name, folder in self.folders.items() if tree.holds_anything(folder.path)
-        }
+        present = self.present()
         began, gone = self.clock(), []
         rest = self.records.kept_originals(before, after=self.position)
         self.position = ""
@@ -77,6 +73,10 @@ class KeptOriginals:
             self.ledger.forget_all(gone)
         self.ledger.shrink()
         return len(gone)
+
+    def present(self) -> set[str]:
+        """Return the names of the folders that are there."""
+        return {name for name, folder in self.folders.items() if tree.holds_anything(folder.path)}
 
 
 def has_gone(job: Job) -> bool:

@@ -232,16 +232,16 @@ class Site:
     async def order(self, name: str, order: dict[str, Any]) -> None:  # Any: JSON
         """Give the daemon an order, durably."""
         await self.run(uploads.give_order, self.root, name, order)
-        path = self.root / uploads.ORDERS / f"{name}.json"
+        path = uploads.order_file(self.root, name)
         self.hint(FileEvent(self.settings.folder.name, path, Hint.MOVED))
 
     def withdraw(self, name: str) -> None:
         """Take an order back if the daemon has not carried it out yet."""
-        files.remove(self.root / uploads.ORDERS / f"{name}.json")
+        files.remove(uploads.order_file(self.root, name))
 
     def is_ordered(self, name: str) -> bool:
         """Whether an order of this name waits."""
-        return (self.root / uploads.ORDERS / f"{name}.json").exists()
+        return uploads.order_file(self.root, name).exists()
 
     def close(self) -> None:
         """End programs, wait for what the threads do, end the children, and close the ledger."""

@@ -9,9 +9,8 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from daemon.commands.checks.places import nearest_existing
 from daemon.commands.findings import CheckContext, Finding, Severity, User, failed, passed, warned
-from daemon.disk import free_space, safe_open
+from daemon.disk import free_space, safe_open, tree
 from daemon.jobs import HotFolder
 from daemon.watching import refusals, scan
 from daemon.watching.ignored_names import SkippedFolders, why_left
@@ -92,7 +91,7 @@ def check_hot_folder(user: User, name: str, path: Path, modes: str) -> Finding:
     """Check a hot folder, which must exist: somebody drops pictures into it."""
     check = f"permissions of {name}"
     quoted = shlex.quote(str(path))
-    if not os.path.lexists(path) and may(user, nearest_existing(path), "x"):
+    if not os.path.lexists(path) and may(user, tree.nearest_existing(path), "x"):
         remedy = f"install -d -o {user.name} -g {user.group} -m 2770 {quoted}"
         return failed(check, f"{path} does not exist", remedy)
     return check_folder(check, user, path, modes)
@@ -132,7 +131,7 @@ def check_own_folder(user: User, what: str, path: Path) -> Finding:
             text = f"{foreign[0]} is not writable for {user.name}"
             return failed(check, text, f"chown -R {user.name}: {shlex.quote(str(path))}")
         return check_folder(check, user, path, "rwx")
-    found = check_folder(check, user, nearest_existing(path), "rwx")
+    found = check_folder(check, user, tree.nearest_existing(path), "rwx")
     if found.severity is not Severity.PASS:
         return found
     return passed(check, f"{path} is made when it is needed: {found.text}")

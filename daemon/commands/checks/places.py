@@ -1,13 +1,12 @@
 """Checks of folders: file systems, overlaps, free space."""
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from daemon.commands.findings import CheckContext, Finding, failed, passed, warned
 from daemon.config import overlaps as overlapping
-from daemon.disk import free_space, mounts
+from daemon.disk import free_space, mounts, tree
 from daemon.jobs import HotFolder
 from daemon.watching import scan, watch_health
 
@@ -35,7 +34,7 @@ def check_hot_folder(folder: HotFolder, table: str) -> Finding:
         text = f"{folder.path} is on {kind}, which tells nothing of what other machines write"
         return warned(check, text, f"in the configuration, at folder {folder.name}: watch: auto")
     how = f"polled, {why}" if (why := watch_health.why_polled(folder)) else "watched"
-    here, there = nearest_existing(folder.path), nearest_existing(folder.output_root)
+    here, there = tree.nearest_existing(folder.path), tree.nearest_existing(folder.output_root)
     if folder.originals == "archive" and here.stat().st_dev != there.stat().st_dev:
         text = (
             f"{folder.path} ({kind}) and {folder.output_root} are on two disks:"
@@ -49,7 +48,7 @@ def check_hot_folder(folder: HotFolder, table: str) -> Finding:
 def check_store(what: str, path: Path, table: str, key: str) -> Finding:
     """Check a place for what should last."""
     check = f"file system of {what}"
-    kind = scan.file_system(nearest_existing(path), table)
+    kind = scan.file_system(tree.nearest_existing(path), table)
     if kind in VOLATILE:
         text = f"{path} is on {kind}: all of it is lost when the machine starts anew"
         return warned(check, text, f"in the configuration: {key}: a folder on a disk")
@@ -58,7 +57,7 @@ def check_store(what: str, path: Path, table: str, key: str) -> Finding:
 
 def check_state(path: Path, table: str) -> Finding:
     """Check the state folder: the ledger needs working locks and shared memory."""
-    kind = scan.file_system(nearest_existing(path), table)
+    kind = scan.file_system(tree.nearest_existing(path), table)
     if scan.is_remote(kind):
         text = f"{path} is on {kind}: SQLite's write-ahead log does not work there"
         return failed(
@@ -106,10 +105,3 @@ def check_room(what: str, path: Path, needed_mb: float) -> Finding:
             check, f"{text}: soon too little", f"{find}; or set retention.keep_days lower"
         )
     return passed(check, text)
-
-
-def nearest_existing(path: Path) -> Path:
-    """Return the path itself or the nearest folder above it that exists."""
-    while not os.path.lexists(path):
-        path = path.parent
-    return path

@@ -220,12 +220,15 @@ class TouchView {
     const count = Math.max(1, Math.round(steps));
     for (let step = 1; step <= count; step += 1) {
       const share = step / count;
-      this.canvas.update(this.painting.dab(
-        from.x + (x - from.x) * share, from.y + (y - from.y) * share, radius, kept.hardness / 100, !this.isErasing));
+      this.dab(from.x + (x - from.x) * share, from.y + (y - from.y) * share, radius);
     }
     this.last = { x, y, radius };
     this.skipped = null;
     this.viewer.draw();
+  }
+
+  dab(x, y, radius) {
+    this.canvas.update(this.painting.dab(x, y, radius, kept.hardness / 100, !this.isErasing));
   }
 
   end(isCancelled) {
@@ -243,8 +246,7 @@ class TouchView {
   // The stroke ends where the pointer was last.
   reachEnd() {
     if (this.skipped) {
-      const { x, y, radius } = this.skipped;
-      this.canvas.update(this.painting.dab(x, y, radius, kept.hardness / 100, !this.isErasing));
+      this.dab(this.skipped.x, this.skipped.y, this.skipped.radius);
       this.viewer.draw();
     }
   }
