@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.views_kit import Window, drop_picture, found, photo, window
+from tests.browser.views_kit import Window, drop_pictures, found, photo, window
 from tests.web.web_kit import Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -19,9 +19,8 @@ pytestmark = [pytest.mark.web, pytest.mark.chromium]
 def kit(tmp_path: Path) -> Iterator[Kit]:
     """A daemon that has done some pictures, dropped and uploaded ones, in two drops."""
     with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
-        for number, name in enumerate(("cat.png", "dog.png", "猫.png")):
-            drop_picture(kit, name, photo(number))
-        drop_picture(kit, "broken.png", b"bad")
+        contents = {name: photo(at) for at, name in enumerate(("cat.png", "dog.png", "猫.png"))}
+        drop_pictures(kit, contents | {"broken.png": b"bad"})
         kit.wait(kit.upload(photo(9), name="sent.png"))
         yield kit
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from cvunet.matte import confidence
-from tests.browser.views_kit import Window, drop_picture, found, window
+from tests.browser.views_kit import Window, drop_pictures, found, window
 from tests.web.web_kit import Json, Kit, running, wait_for
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -19,8 +19,7 @@ pytestmark = [pytest.mark.web, pytest.mark.chromium]
 def kit(tmp_path: Path) -> Iterator[Kit]:
     """Three doubtful results: two of dropped pictures, and the newest one of an upload."""
     with running(Kit(tmp_path, settings={"output": {"drop_idle_s": 600}})) as kit:
-        drop_picture(kit, "one.png", b"blank 1")
-        drop_picture(kit, "two.png", b"blank 2")
+        drop_pictures(kit, {"one.png": b"blank 1", "two.png": b"blank 2"})
         kit.wait(kit.upload(b"blank 3", name="three.png"))
         yield kit
 
@@ -375,7 +374,7 @@ def test_the_list_goes_on_where_a_page_is_empty(browser: Browser, kit: Kit):
 def test_decisions_while_the_daemon_is_down(browser: Browser, tmp_path: Path):
     """They wait for it."""
     with running(Kit(tmp_path)) as kit:
-        drop_picture(kit, "one.png", b"blank")
+        drop_pictures(kit, {"one.png": b"blank"})
     with running(Kit(tmp_path, is_daemon_up=False)) as kit, window(browser, kit) as shown:
         shown.open("review")
         is_shown(shown, "one.png")
@@ -399,7 +398,8 @@ def test_leaving_while_the_brush_is_made_ready_leaves_nothing(shown: Window, kit
     upload_id = deleted.value.url.rpartition("/")[2]
 
     assert wait_for(lambda: kit.state(upload_id) == "not_found")
-    assert sorted(doubtful(kit)) == ["one.png", "three.png", "two.png"]
+    # Its files go a moment later.
+    assert wait_for(lambda: sorted(doubtful(kit)) == ["one.png", "three.png", "two.png"])
 
 
 def test_undo_that_fails_can_be_tried_again(shown: Window, kit: Kit):

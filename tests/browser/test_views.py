@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Route, expect
 from daemon.web import machine
 from daemon.web.programs import Programs
 from daemon.worker import gauges
-from tests.browser.views_kit import Window, drop_picture, photo, window, write_photos
+from tests.browser.views_kit import Window, drop_pictures, photo, window, write_photos
 from tests.web.web_kit import Json, Kit, running
 
 pytestmark = [pytest.mark.web, pytest.mark.chromium]
@@ -28,10 +28,9 @@ def kit(tmp_path: Path) -> Iterator[Kit]:
     """A daemon that has done, doubted and refused something."""
     write_photos(tmp_path / "server", 2)
     with running(Kit(tmp_path, web={"server_folders": ["server"]})) as kit:
-        drop_picture(kit, "cat.png", photo())
-        drop_picture(kit, "a-very-long-name-that-no-phone-can-show-in-one-line.png", photo(3))
-        drop_picture(kit, "blank.png", b"blank")
-        drop_picture(kit, "bad.png", b"bad")
+        long_name = "a-very-long-name-that-no-phone-can-show-in-one-line.png"
+        contents = {"cat.png": photo(), long_name: photo(3), "blank.png": b"blank"}
+        drop_pictures(kit, contents | {"bad.png": b"bad"})
         kit.wait(kit.upload(photo(7)))
         yield kit
 

@@ -72,14 +72,14 @@ def window(
         context.close()
 
 
-def drop_picture(kit: Kit, name: str, content: bytes) -> Json:
-    """Put a picture into the hot folder; what the API says of it when it has ended."""
-    before = {one["id"] for one in found(kit)}
-    path = (kit.base / "hot" / name).resolve()
-    path.write_bytes(content)
-    kit.inbox.put(FileEvent("hot", path, Hint.MOVED))
-    assert wait_for(lambda: {one["id"] for one in found(kit)} - before)
-    return next(one for one in found(kit) if one["id"] not in before)
+def drop_pictures(kit: Kit, contents: dict[str, bytes]) -> None:
+    """Put pictures into the hot folder by their names, and wait until all have ended."""
+    before = len(found(kit))
+    for name, content in contents.items():
+        path = (kit.base / "hot" / name).resolve()
+        path.write_bytes(content)
+        kit.inbox.put(FileEvent("hot", path, Hint.MOVED))
+    assert wait_for(lambda: len(found(kit)) == before + len(contents))
 
 
 def found(kit: Kit, **query: str) -> list[Json]:

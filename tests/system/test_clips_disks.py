@@ -65,7 +65,9 @@ def is_torn(base: Path) -> bool:
     return bool(results(base, "clip*"))
 
 
-@pytest.mark.parametrize("moment", ["in the middle", "while it is joined"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("in the middle", marks=pytest.mark.whole), "while it is joined"]
+)
 def test_full_output_disk(tmp_path: Path, mount: Mount, moment: str):
     """Finished segments stay; pictures of another folder go on; it resumes when there is room."""
     outputs = mount(tmp_path / "outputs" / "mixed", "40M")

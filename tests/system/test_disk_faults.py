@@ -22,6 +22,8 @@ AFTER_S = 700
 SILENT = (errno.ENOENT, errno.ENOTDIR)
 PICTURES = {"cat.png": b"cat", "sub/dog.png": b"dog", "late.png": b"late"}
 EVERYTHING = list(itertools.product(CALLS, ERRNOS, MOMENTS))
+#: It divides neither the number of errors nor that of moments, so a share has all of both.
+STRIDE = 3
 
 
 @pytest.fixture
@@ -90,7 +92,19 @@ def check(kit: Kit) -> None:
 def test_no_error_of_any_call_ends_the_daemon(
     tmp_path: Path, faults: DiskFaults, caplog: pytest.LogCaptureFixture, call: str
 ) -> None:
-    """Each error in each moment; the picture comes out afterwards, and its waiting is explained."""
+    """The picture comes out afterwards, and its waiting is explained: a share of the next test."""
+    cases = [one for one in EVERYTHING if one[0] == call]
+    live_all(tmp_path, faults, caplog, cases[CALLS.index(call) % STRIDE :: STRIDE])
+
+
+@pytest.mark.slow
+@pytest.mark.whole
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("call", CALLS)
+def test_no_error_of_any_call_at_any_moment_ends_the_daemon(
+    tmp_path: Path, faults: DiskFaults, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    """Each error in each moment."""
     live_all(tmp_path, faults, caplog, [one for one in EVERYTHING if one[0] == call])
 
 
