@@ -26,8 +26,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 SYSTEM = Path(__file__).parent / "system"
 LATER = 2
-GRACE_S = 2.0
-"""How long a thread that has been told to stop may take."""
+GRACE_S = 10.0
+"""How long a thread that has been told to stop may take: some wait for work a second longer."""
 
 
 def has_cuda() -> bool:

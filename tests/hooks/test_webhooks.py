@@ -115,13 +115,13 @@ def test_an_answer_has_its_whole_time_whatever_the_number_of_addresses(
     """Only connections share it: a load balancer has eight addresses, and its first one answers."""
 
     def answer(request: object) -> Answer:
-        time.sleep(1.5)
+        time.sleep(3.0)  # longer than its share of the connections' time
         return Answer(204)
 
     receiver.answer = answer
     several = resolver(*(f"127.0.0.{number}" for number in range(1, 9)))
 
-    assert Accepted() == opened(receiver.url(), timeout_s=8.0, resolve=several).send(notice())
+    assert Accepted() == opened(receiver.url(), timeout_s=20.0, resolve=several).send(notice())
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_status_counts_though_the_body_never_comes(receiver: Receiver, opened: O
     """It has been told."""
     receiver.answer = lambda request: Answer(200, {"Content-Length": "100"}, b"x")
 
-    assert Accepted() == opened(receiver.url(), timeout_s=0.5).send(notice())
+    assert Accepted() == opened(receiver.url(), timeout_s=3.0).send(notice())
 
 
 def test_silent_server_is_left(receiver: Receiver, opened: Open):

@@ -221,6 +221,7 @@ def test_machine_without_threads_costs_no_slot(at_port: Loopback, monkeypatch: p
         for _ in range(endpoint.MAX_THREADS + 2):
             with suppress(OSError, http.client.HTTPException):
                 ask(at_port, "/hello")
+    monkeypatch.setattr(endpoint, "ROOM_S", WAIT_S / 2)
     began = time.monotonic()
     status, *_ = ask(at_port, "/hello")
 

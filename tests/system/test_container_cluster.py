@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import skimage
@@ -85,12 +86,12 @@ def logs(project: str) -> str:
     return "\n".join(f"--- {name}\n{text}" for name, text in told.items())
 
 
-def workers(project: str) -> list[str]:
-    """How the daemon calls the state of each worker."""
+def workers(project: str, key: str = "word") -> list[Any]:  # Any: JSON
+    """One figure of each worker; usually how the daemon calls its state."""
     told = podman("exec", f"{project}_head_1", "cvunetd", "status", "--json").stdout
     with suppress(ValueError, KeyError, TypeError):
         nodes = json.loads(told)["report"]["cluster"]["nodes"]
-        return [worker["word"] for node in nodes for worker in node["workers"]]
+        return [worker[key] for node in nodes for worker in node["workers"]]
     return []
 
 
@@ -122,15 +123,15 @@ def test_pictures_come_out_of_two_workers(tmp_path: Path, ray_image: str):
 
         # An original is moved after its result is published, so originals are what comes last.
         wait_for(lambda: len(originals()) >= PHOTOS, patience_s=PATIENCE_S, pause_s=1.0)
-        told = podman("exec", f"{project}_head_1", "cvunetd", "status", "--json").stdout
+        # What each has done is told every few seconds.
+        wait_for(lambda: min(workers(project, "done"), default=0) > 0, patience_s=60.0)
+        done = workers(project, "done")
         failed = list((pictures / "failed").rglob("*.png"))
         said = logs(project)
 
-    nodes = json.loads(told)["report"]["cluster"]["nodes"]
     assert results() == sorted(f"{number}.png" for number in range(PHOTOS)), said
     assert failed == []
-    done = [worker["done"] for node in nodes for worker in node["workers"]]
-    assert min(done) > 0, nodes
+    assert min(done) > 0, done
     assert originals() == results()
     assert list(pictures.rglob("*.part")) == []
     assert left_of(project) == []

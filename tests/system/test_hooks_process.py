@@ -58,6 +58,11 @@ def states(base: Path) -> dict[str, dict[str, Any]]:  # Any: JSON
     return hooks
 
 
+def delivered(base: Path) -> int:
+    """How many notices all hooks have been told, as the status says it."""
+    return sum(hook["delivered"] for hook in states(base).values())
+
+
 def has_told(daemon: Daemon, words: tuple[str, ...]) -> bool:
     """The log has them."""
     return all(word in daemon.told() for word in words)
@@ -89,7 +94,8 @@ def test_commands_and_webhooks(tmp_path: Path, daemons: list[Daemon]):
         (daemon.hot / "bad.jpg").write_bytes(b"no picture")
         assert wait_for(lambda: len(told(tmp_path)) >= 3, patience_s=60), daemon.told()
         assert wait_for(lambda: len(receiver.requests) >= 5, patience_s=60), daemon.told()
-        assert wait_for(lambda: states(tmp_path)["on_done:shop"]["waiting"] == 0, patience_s=30)
+        # The answers are written down later, and the status after them.
+        assert wait_for(lambda: delivered(tmp_path) == 6, patience_s=60), states(tmp_path)
         found = states(tmp_path)
         shown = call(tmp_path, "status", "--config", tmp_path / "config.yaml").stdout
         status = daemon.terminate()
@@ -111,8 +117,8 @@ def test_killed_while_a_hook_is_told(tmp_path: Path, daemons: list[Daemon]):
     """The next life tells again, under the same id."""
     script(
         tmp_path / "note",
+        f"echo $$ > {tmp_path}/pid",  # before the other: that is what is waited for
         noting(tmp_path),
-        f"echo $$ > {tmp_path}/pid",
         f"test -e {tmp_path}/quick || sleep 300",
     )
     hooks = {"on_done": [{"command": ["./note"]}]}

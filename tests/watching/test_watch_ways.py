@@ -265,7 +265,7 @@ def test_tree_moved_in_and_a_late_file(make: MakeLive) -> None:
 
 def test_tree_renamed_within(make: MakeLive) -> None:
     """While its files settle: they come out once each, under their new names."""
-    live = make(folder={"settle_s": 4.0})
+    live = make(folder={"settle_s": 8.0})
     plant(live.elsewhere / "tree", folders=4, files=5)
     # Links, for nobody closes them: they wait for the whole of `settle_s`.
     subprocess.run(["cp", "-rl", live.elsewhere / "tree", live.hot], check=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.worker.batcher import MOST_CREDIT, RAISE_AFTER_BATCHES, Batcher, BatchLimit, warm_sizes
 
-WAIT_S = 5.0  # far more than needed: only a failing test waits that long
+WAIT_S = 30.0  # far more than needed: only a failing test waits that long
 
 
 def batcher(*items: str, max_wait_s: float = 0.0, is_more_coming: bool = False) -> Batcher[str]:

@@ -5,6 +5,7 @@ import errno
 import gc
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -327,10 +328,15 @@ def test_somebody_elses_kill_is_not_the_pictures_fault(obedient: ChildPool, tmp_
     assert well(obedient, tmp_path)
     child = obedient.places[0].child
     assert child is not None
-    killer = threading.Timer(0.5, child.process.send_signal, [signal.SIGKILL])
+
+    def kill() -> None:
+        select.select([child.output], [], [], WAIT_S)  # an idle child would only be replaced
+        child.process.kill()
+
+    killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(HeldUpError, match="SIGKILL"):
-        decoded(obedient, ordering(tmp_path, "import time; time.sleep(60)"))
+        decoded(obedient, ordering(tmp_path, "import time; print(1, flush=True); time.sleep(60)"))
     killer.join()
 
     assert well(obedient, tmp_path)

@@ -364,7 +364,7 @@ def test_cancelled_clip_ends_soon(clip: Path):
         assert started.wait(WAIT_S)
         [run] = worker.clip_threads.runs.values()
         worker.cancel(task.job_id)
-        assert isinstance(future.result(5.0), Cancelled)
+        assert isinstance(future.result(WAIT_S), Cancelled)
         assert not run.child.is_alive
         assert isinstance(second.result(WAIT_S), Done)
         assert worker.clip_threads.cancelled == worker.clip_threads.inside == set()

@@ -187,7 +187,7 @@ def test_close_waits_for_what_is_in_work(
     driver.is_holding = True
     future = engine.submit(make_task(tmp_path))
     assert wait_for(lambda: bool(driver.held), patience_s=20)
-    assert (tmp_path / "out" / CANARY).exists()
+    assert wait_for((tmp_path / "out" / CANARY).exists, patience_s=20)
     engine.drain()
     timer = threading.Timer(0.5, lambda: driver.finish(driver.held[0]))
     timer.start()
@@ -218,7 +218,7 @@ def test_cluster_that_is_away_does_not_end_the_start(
     engine.wait_until_warm(steps.append)
 
     assert engine.depth == 0
-    assert engine.cluster.trouble == "no cluster answers at head:1"
+    assert wait_for(lambda: engine.cluster.trouble == "no cluster answers at head:1", patience_s=20)
     assert "waiting for the cluster" in steps[0]
 
 
