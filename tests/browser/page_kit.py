@@ -31,6 +31,11 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 PATIENCE_MS = 30_000
+#: Of a viewer. It has a width once it knows its place; before that nothing is where it will be.
+CANVAS = ".viewer-canvas[width]"
+#: All that has changed is drawn when two frames have passed, however late the first one begins.
+DRAWN = """() => new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => done())); })"""
 PHONE = (360, 740)
 DESK = (1280, 860)
 Json = dict[str, Any]  # Any: JSON
@@ -130,7 +135,7 @@ class Window:
 
     def shown_id(self) -> str:
         """Wait for a result; its id."""
-        expect(self.page.locator(".cut-layout .viewer-canvas")).to_be_visible()
+        expect(self.page.locator(f".cut-layout {CANVAS}")).to_be_visible()
         self.page.wait_for_url(re.compile("#/cut/[0-9a-f]{22}"))
         return self.page.url.rpartition("/")[2]
 

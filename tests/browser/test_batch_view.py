@@ -121,7 +121,7 @@ def test_what_was_judged_in_another_view_is_seen(shown: Window, kit: Kit, tmp_pa
     assert wait_for(lambda: len(kit.tasks) == 3)
     shown.open("batch")
 
-    expect(shown.page.locator('[data-filter="doubtful"]')).to_have_text("Doubtful 0", timeout=6000)
+    expect(shown.page.locator('[data-filter="doubtful"]')).to_have_text("Doubtful 0")
 
 
 def stored(rows: list[list[object]]) -> Json:

@@ -14,7 +14,17 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from daemon.web import keys
-from tests.browser.page_kit import PHONE, Site, Window, payload, photo, serving, window
+from tests.browser.page_kit import (
+    CANVAS,
+    DRAWN,
+    PHONE,
+    Site,
+    Window,
+    payload,
+    photo,
+    serving,
+    window,
+)
 from tests.browser.views_kit import window as view_window
 from tests.system.daemon_process import wait_for
 from tests.web.web_kit import Kit, running
@@ -38,6 +48,7 @@ def set_knob(page: Page, name: str, value: float) -> None:
 def shot(page: Page) -> bytes:
     """What the viewer shows."""
     page.wait_for_timeout(150)
+    page.evaluate(DRAWN)
     return page.locator(".viewer-canvas").screenshot()
 
 
@@ -143,6 +154,8 @@ def test_what_is_cancelled_after_its_upload_is_deleted(site: Site, browser: Brow
         with page.expect_response(lambda answer: "/api/v1/pictures?" in answer.url) as sent:
             page.get_by_role("button", name="Try it with a sample").click()
         upload_id = sent.value.json()["pictures"][0]["id"]
+        # By then the page knows what to delete: an answer is here before the page has read it.
+        expect(page.locator(".step-waiting")).to_have_attribute("aria-current", "step")
         with page.expect_request(lambda request: request.method == "DELETE") as deleted:
             page.get_by_role("button", name="Cancel").click()
 
@@ -355,15 +368,21 @@ def test_a_changed_download_leaves_no_other_result(site: Site, browser: Browser)
             _, content = downloaded(shown.page)
         assert wait_for(lambda: not is_there(site, deleted.value.url))
         _, again = downloaded(shown.page)
-        found = site.get("/api/v1/pictures?text=only-once").json()["pictures"]
 
         assert content == again
-        assert [one["upload"] for one in found] == [first]
+        # The server may carry it out between the two looks of a search: at rows, then at orders.
+        assert wait_for(lambda: found(site, "only-once") == [first])
+
+
+def found(site: Site, text: str) -> list[str]:
+    """Ids of the uploads that are found by a text."""
+    pictures = site.get(f"/api/v1/pictures?text={text}").json()["pictures"]
+    return [one["upload"] for one in pictures]
 
 
 def is_there(site: Site, url: str) -> bool:
     """Whether the server knows a picture."""
-    return httpx.get(url).status_code != 404
+    return httpx.get(url, timeout=30).status_code != 404
 
 
 def test_a_frame_beyond_the_picture_is_shown(site: Site, browser: Browser):
@@ -434,7 +453,7 @@ def test_what_is_needed_is_on_the_first_screen_of_a_phone(site: Site, browser: B
         page = shown.page
         if view == "touch":
             page.get_by_role("button", name="Touch up").click()
-            expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+            expect(page.locator(f".touch {CANVAS}")).to_be_visible()
         for name in buttons[view]:
             box = page.get_by_role("button", name=name, exact=True).bounding_box()
             assert box is not None

@@ -113,6 +113,7 @@ def test_events_come_after_a_key_was_refused_once(shown: Window):
     shown.page.route("**/api/v1/events", lambda route: route.fulfill(status=401, json=refusal))
     shown.page.evaluate(LISTEN)
     shown.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(shown.page.locator(".key-dialog")).to_have_count(0)  # then the listener has given up
     shown.page.unroute("**/api/v1/events")
     shown.page.evaluate(LISTEN)
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -155,6 +156,8 @@ def test_the_page_is_small(site: Site, browser: Browser):
             shown.page.evaluate(f"location.hash = '#/{view}'")
             expect(shown.page.locator(f".view-{view} h1")).to_be_visible()
         shown.page.wait_for_timeout(1000)
+        modules = {f"{site.url}/static/{name}" for name in ALL_VIEWS}
+        until_so(shown.page, lambda: modules <= {one.url for one in ended})
         sizes: Counter[str] = Counter()
         for request in ended:
             path = request.url.removeprefix(site.url)
@@ -218,8 +221,13 @@ def test_events_go_on_after_the_server_was_away(browser: Browser, tmp_path: Path
 
 def until(page: Page, script: str) -> None:
     """Wait until a script says yes; the page's policy forbids `wait_for_function`."""
+    assert until_so(page, lambda: page.evaluate(script)), script
+
+
+def until_so(page: Page, what: Callable[[], object]) -> bool:
+    """Wait until something is so; False if it never is. Events of the page come meanwhile."""
     for _ in range(300):
-        if page.evaluate(script):
-            return
+        if what():
+            return True
         page.wait_for_timeout(100)
-    raise AssertionError(script)
+    return False

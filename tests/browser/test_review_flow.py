@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.page_kit import Site, serving, window
+from tests.browser.page_kit import CANVAS, Site, serving, window
 from tests.system.daemon_process import WEIGHTS, wait_for
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -58,7 +58,7 @@ def is_shown(page: Page, wanted: str) -> None:
 
 def paint(page: Page) -> None:
     """A stroke through the middle."""
-    canvas = page.locator(".touch .viewer-canvas")
+    canvas = page.locator(f".touch {CANVAS}")
     expect(canvas).to_be_visible()
     box = canvas.bounding_box()
     assert box is not None
@@ -149,8 +149,13 @@ def test_another_model_and_the_better_one_is_chosen(doubting: Site, browser: Bro
 
     assert wait_for(lambda: [one["name"] for one in doubtful(doubting)] == ["two.jpg", "one.jpg"])
     assert wait_for(lambda: (doubting.base / "failed/hot/three.jpg").exists())
-    done = [one for one in named(doubting, "three.jpg") if one["state"] == "done"]
-    assert [one["model"] for one in done] == ["second"]
+    # The row of the old one changes after its original is there.
+    assert wait_for(lambda: models_of_done(doubting, "three.jpg") == ["second"])
+
+
+def models_of_done(site: Site, name: str) -> list[str]:
+    """The models that have made the results of a name."""
+    return [one["model"] for one in named(site, name) if one["state"] == "done"]
 
 
 def named(site: Site, name: str) -> list[Json]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.page_kit import PHONE, Json, Site, photo, window
+from tests.browser.page_kit import CANVAS, DRAWN, PHONE, Json, Site, photo, window
 from tests.system.daemon_process import wait_for
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -21,7 +21,7 @@ CORNER = (0.06, 0.1)  # of the wall
 def open_brush(page: Page) -> None:
     """From the result to the brush."""
     page.get_by_role("button", name="Touch up").click()
-    expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+    expect(page.locator(f".touch {CANVAS}")).to_be_visible()
     expect(page.locator(".zoom-text")).to_contain_text("%")
 
 
@@ -58,6 +58,7 @@ def shot(page: Page) -> bytes:
     """What the viewer shows, without the brush."""
     page.mouse.move(1, 1)
     page.wait_for_timeout(150)
+    page.evaluate(DRAWN)
     return page.locator(".viewer-canvas").screenshot()
 
 
@@ -204,9 +205,11 @@ def test_leaving_with_strokes_is_asked(site: Site, browser: Browser):
         shown.cut("ball.jpg", photo())
         page = shown.page
         open_brush(page)
+        brush = page.url
         stroke(page, MIDDLE)
         page.get_by_role("button", name="Back without saving").click()
         expect(page.get_by_text("are not saved")).to_be_visible()
+        page.wait_for_url(brush)  # the browser comes back a moment after the question
         page.keyboard.press("Escape")
         expect(page.locator(".touch")).to_be_visible()
         page.get_by_role("button", name="Back without saving").click()
@@ -232,12 +235,15 @@ def test_a_touched_up_result_stays_as_it_was_asked_for(
     What was made only to be painted on is deleted.
     """
     sent = httpx.post(
-        f"{site.url}/api/v1/pictures", params={"name": "ball.jpg"} | options, content=photo()
+        f"{site.url}/api/v1/pictures",
+        params={"name": "ball.jpg"} | options,
+        content=photo(),
+        timeout=30,
     ).json()["pictures"][0]["id"]
     known = {one["id"] for one in site.get("/api/v1/pictures?limit=200").json()["pictures"]}
     with window(browser, site) as shown:
         shown.open(f"#/touch/{sent}?from=history")
-        expect(shown.page.locator(".touch .viewer-canvas")).to_be_visible()
+        expect(shown.page.locator(f".touch {CANVAS}")).to_be_visible()
         stroke(shown.page, MIDDLE)
         shown.page.get_by_role("button", name="Save").click()
         expect(shown.page.locator(".view-history h1")).to_be_visible()
@@ -306,7 +312,7 @@ def test_strokes_are_not_lost_without_a_question(site: Site, browser: Browser, w
             expect(page.locator("#cut-slider")).to_be_visible()
             page.evaluate(f"history.replaceState(history.state, '', '#/touch/{first}')")
             page.reload()
-            expect(page.locator(".touch .viewer-canvas")).to_be_visible()
+            expect(page.locator(f".touch {CANVAS}")).to_be_visible()
         else:
             open_brush(page)
         brush = page.url

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.page_kit import CANVAS, DRAWN
 from tests.browser.views_kit import Window, photo, window
 from tests.web.web_kit import Kit
 
@@ -36,7 +37,7 @@ def shown(browser: Browser, kit: Kit) -> Iterator[Window]:
     kit.wait(upload_id)
     with window(browser, kit) as shown:
         shown.page.goto(f"{kit.server.url}/#/touch/{upload_id}")
-        expect(shown.page.locator(".touch .viewer-canvas")).to_be_visible()
+        expect(shown.page.locator(f".touch {CANVAS}")).to_be_visible()
         expect(shown.page.locator(".zoom-text")).to_contain_text("%")
         yield shown
 
@@ -61,6 +62,7 @@ def shot(page: Page) -> bytes:
     """What the viewer shows, without the brush."""
     page.mouse.move(1, 1)
     page.wait_for_timeout(150)
+    page.evaluate(DRAWN)
     return page.locator(".viewer-canvas").screenshot()
 
 

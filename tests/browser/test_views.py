@@ -46,6 +46,7 @@ def fill(shown: Window, view: str, folder: Path) -> None:
         shown.page.locator("details.options summary").click()
     elif view == "history":
         expect(shown.page.locator(".drop").first).to_be_visible()
+        expect(shown.page.locator(".picture")).to_have_count(5)
         shown.page.wait_for_timeout(500)
     elif view == "review":
         expect(shown.page.locator(".review-panel")).to_be_visible()
@@ -133,6 +134,8 @@ def test_what_the_machine_does(browser: Browser, kit: Kit):
     """Folders, speed, disks, models, checks; no path of this machine."""
     with window(browser, kit) as shown:
         fill(shown, "state", kit.base)
+        # A disk that is slow to answer is asked once more.
+        expect(shown.page.locator(".state-disks .disk")).to_have_count(1)
         text = shown.page.locator("#view").inner_text()
 
         assert {"hot", "web", "running", "free"} <= set(text.replace("\n", " ").split())

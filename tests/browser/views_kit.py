@@ -22,7 +22,6 @@ TITLES = {
     "review": re.compile("Review|复核"),
     "state": re.compile("State|状态"),
 }
-expect.set_options(timeout=20_000)
 
 
 def photo(shade: int = 0, side: int = 120) -> bytes:

@@ -21,7 +21,7 @@ from daemon.web.records import LedgerView
 from daemon.web.site import Site
 from daemon.web.sources import OwnProcess
 from daemon.web.zips import zip_of
-from tests.web.web_kit import Kit, running, wait_for
+from tests.web.web_kit import PATIENCE_S, Kit, running, wait_for
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1/drops"
@@ -89,15 +89,15 @@ def test_a_large_drop_does_not_hold_other_clients_up(
 
     def slow(records: Records, drop: Drop) -> list[Ending]:
         has_begun.set()
-        is_answered.wait(10)
+        is_answered.wait(2 * PATIENCE_S)
         return real(records, drop)
 
     monkeypatch.setattr(Records, "endings", slow)
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, kit.client)
-        assert has_begun.wait(10)
+        assert has_begun.wait(PATIENCE_S)
         try:
-            status = kit.client.get("/api/v1/drops", timeout=5)
+            status = kit.client.get("/api/v1/drops")
         finally:
             is_answered.set()
 

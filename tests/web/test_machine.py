@@ -53,6 +53,8 @@ def test_speed_without_a_ledger(tmp_path: Path):
 
 def test_disks(kit: Kit):
     """One line for each disk, without a path."""
+    # A disk that is slow to answer is not waited for.
+    assert wait_for(lambda: kit.client.get(f"{V1}/disks").status_code == 200)
     answer = kit.client.get(f"{V1}/disks")
     [disk] = answer.json()["disks"]
 
@@ -131,7 +133,7 @@ def test_a_check_that_hangs_does_not_hold_up_the_stop(
     began = time.monotonic()
     kit.server.stop()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert not site.programs.running
     assert not caplog.records
 

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from daemon.errors import Blame
 from daemon.jobs import Failed, Outcome, Task
 from daemon.web import redacted_manifests
 from daemon.web.redaction import redact
-from tests.web.web_kit import Kit, picture, running, work
+from tests.web.web_kit import Kit, picture, running, wait_for, work
 
 pytestmark = pytest.mark.web
 V1 = "/api/v1/pictures"
@@ -71,6 +72,8 @@ def test_reasons_without_whole_paths(kit: Kit):
     kit.wait(bad, "failed")
     kit.wait(good)
     [drop] = kit.client.get("/api/v1/drops").json()["drops"]
+    # A manifest is written after the rows that it tells of.
+    assert wait_for(partial(is_written, kit, 2))
     [entry] = [
         one for one in kit.client.get(drop["href"]).json()["pictures"] if one["state"] == "failed"
     ]
@@ -81,7 +84,8 @@ def test_reasons_without_whole_paths(kit: Kit):
     answers.append(kit.client.post("/api/v1/cutouts", content=b"path"))
     answers.append(kit.client.post("/api/remove", files={"file": ("a.jpg", b"path")}))
     answers.append(kit.client.post("/v1.0/removebg", files={"image_file": ("a.jpg", b"path")}))
-    written = next(kit.base.glob("outputs/*/manifest.json")).read_text()
+    assert wait_for(partial(is_written, kit, 5))
+    written = manifest(kit)
     with zipfile.ZipFile(io.BytesIO(kit.client.get(drop["zip"]).content)) as archive:
         zipped = archive.read("manifest.json").decode()
 
@@ -96,6 +100,17 @@ def test_reasons_without_whole_paths(kit: Kit):
     assert [one | {"reason": ""} for one in told["pictures"]] == [
         one | {"reason": ""} for one in whole["pictures"]
     ]
+
+
+def manifest(kit: Kit) -> str:
+    """That of the one drop."""
+    [path] = kit.base.glob("outputs/*/manifest.json")
+    return path.read_text()
+
+
+def is_written(kit: Kit, count: int) -> bool:
+    """Whether the manifest tells of so many pictures."""
+    return len(json.loads(manifest(kit))["pictures"]) == count
 
 
 def test_files_that_pictures_need_are_not_told_whole(tmp_path: Path):

@@ -51,7 +51,7 @@ class World:
         path = (self.kit.base / folder / name).resolve()
         path.write_bytes(b"dropped")
         self.kit.inbox.put(FileEvent(folder, path, Hint.MOVED))
-        assert wait_for(lambda: list(self.kit.base.glob(f"**/{path.stem}.png")))
+        assert wait_for(lambda: list(self.kit.base.glob(f"*/outputs_*/{path.stem}.png")))
         assert wait_for(
             lambda: self.kit.client.get(f"{V1}/pictures?text={name}").json()["pictures"]
         )
