@@ -140,6 +140,19 @@ class Window:
         return self.page.url.rpartition("/")[2]
 
 
+def shot(page: Page) -> bytes:
+    """What the viewer shows."""
+    page.wait_for_timeout(150)
+    page.evaluate(DRAWN)
+    return page.locator(".viewer-canvas").screenshot()
+
+
+def shot_without_brush(page: Page) -> bytes:
+    """The same, with the pointer elsewhere."""
+    page.mouse.move(1, 1)
+    return shot(page)
+
+
 @contextmanager
 def window(
     browser: Browser,

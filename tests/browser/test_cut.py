@@ -16,13 +16,13 @@ from playwright.sync_api import Browser, Page, Route, expect
 from daemon.web import keys
 from tests.browser.page_kit import (
     CANVAS,
-    DRAWN,
     PHONE,
     Site,
     Window,
     payload,
     photo,
     serving,
+    shot,
     window,
 )
 from tests.browser.views_kit import window as view_window
@@ -43,13 +43,6 @@ def set_knob(page: Page, name: str, value: float) -> None:
         "(knob, value) => { knob.value = value; knob.dispatchEvent(new Event('input')); }", value
     )
     expect(page.locator(".cut-layout")).to_have_attribute("data-preview", "ready")
-
-
-def shot(page: Page) -> bytes:
-    """What the viewer shows."""
-    page.wait_for_timeout(150)
-    page.evaluate(DRAWN)
-    return page.locator(".viewer-canvas").screenshot()
 
 
 def downloaded(page: Page) -> tuple[str, bytes]:

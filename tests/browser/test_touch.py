@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.page_kit import CANVAS, DRAWN, PHONE, Json, Site, photo, window
+from tests.browser.page_kit import CANVAS, PHONE, Json, Site, photo, shot_without_brush, window
 from tests.system.daemon_process import wait_for
 
 pytestmark = [pytest.mark.chromium, pytest.mark.web, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -54,14 +54,6 @@ def saved(page: Page, before: str) -> str:
     return page.url.rpartition("/")[2]
 
 
-def shot(page: Page) -> bytes:
-    """What the viewer shows, without the brush."""
-    page.mouse.move(1, 1)
-    page.wait_for_timeout(150)
-    page.evaluate(DRAWN)
-    return page.locator(".viewer-canvas").screenshot()
-
-
 def test_erase_and_restore_are_saved_by_the_server(site: Site, browser: Browser):
     """What was erased is transparent, what was restored has the original's own pixels."""
     content = photo()
@@ -91,20 +83,20 @@ def test_undo_and_redo_by_keys_and_buttons(site: Site, browser: Browser):
         shown.cut("ball.jpg", photo())
         page = shown.page
         open_brush(page)
-        plain = shot(page)
+        plain = shot_without_brush(page)
         stroke(page, MIDDLE)
-        one = shot(page)
+        one = shot_without_brush(page)
         stroke(page, (0.5, 0.35))
-        two = shot(page)
+        two = shot_without_brush(page)
         page.keyboard.press("Control+z")
-        assert shot(page) == one
+        assert shot_without_brush(page) == one
         page.get_by_role("button", name="Undo").click()
-        assert shot(page) == plain
+        assert shot_without_brush(page) == plain
         expect(page.get_by_role("button", name="Save")).to_be_disabled()
         page.keyboard.press("Control+Shift+z")
         page.keyboard.press("Control+y")
 
-        assert shot(page) == two
+        assert shot_without_brush(page) == two
         assert len({plain, one, two}) == 3
 
 
@@ -317,7 +309,7 @@ def test_strokes_are_not_lost_without_a_question(site: Site, browser: Browser, w
             open_brush(page)
         brush = page.url
         stroke(page, MIDDLE)
-        painted = shot(page)
+        painted = shot_without_brush(page)
         for answer in ("Stay", "Leave"):
             go(page, way)
             expect(page.get_by_role("dialog")).to_be_visible()
@@ -325,7 +317,7 @@ def test_strokes_are_not_lost_without_a_question(site: Site, browser: Browser, w
             page.get_by_role("button", name=answer, exact=True).click()
             expect(page.get_by_role("dialog")).to_have_count(0)
             if answer == "Stay":
-                assert shot(page) == painted
+                assert shot_without_brush(page) == painted
                 assert page.locator("#language").input_value() == "en"
 
         expect(page.locator(AFTER[way])).to_be_visible()

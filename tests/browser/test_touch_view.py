@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.page_kit import CANVAS, DRAWN
+from tests.browser.page_kit import CANVAS, shot_without_brush
 from tests.browser.views_kit import Window, photo, window
 from tests.web.web_kit import Kit
 
@@ -58,14 +58,6 @@ def drag(page: Page, *, down: int = 0, steps: int = 4) -> None:
     page.mouse.up()
 
 
-def shot(page: Page) -> bytes:
-    """What the viewer shows, without the brush."""
-    page.mouse.move(1, 1)
-    page.wait_for_timeout(150)
-    page.evaluate(DRAWN)
-    return page.locator(".viewer-canvas").screenshot()
-
-
 def test_nothing_is_painted_while_it_is_saved(shown: Window):
     """What would not be sent cannot be painted or undone."""
     page = shown.page
@@ -74,11 +66,11 @@ def test_nothing_is_painted_while_it_is_saved(shown: Window):
     page.route("**/versions*", lambda route: held.append(route))
     page.get_by_role("button", name="Save").click()
     assert shown.wait_for(lambda: held)
-    before = shot(page)
+    before = shot_without_brush(page)
     drag(page, down=60)
     page.keyboard.press("Control+z")
 
-    assert shot(page) == before
+    assert shot_without_brush(page) == before
     expect(page.get_by_role("button", name="Undo")).to_be_disabled()
     held[0].continue_()
     page.wait_for_url(re.compile("#/cut/"))
@@ -91,10 +83,10 @@ def test_strokes_stay_after_a_save_that_failed(shown: Window):
     page.route("**/versions*", lambda route: route.abort())
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".status-line")).to_contain_text("It was not saved")
-    before = shot(page)
+    before = shot_without_brush(page)
     drag(page, down=60)
 
-    assert shot(page) != before
+    assert shot_without_brush(page) != before
     expect(page.get_by_role("button", name="Save")).to_be_enabled()
 
 

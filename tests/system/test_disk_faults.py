@@ -88,24 +88,14 @@ def check(kit: Kit) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("stride", [STRIDE, pytest.param(1, marks=pytest.mark.whole)])
 @pytest.mark.parametrize("call", CALLS)
 def test_no_error_of_any_call_ends_the_daemon(
-    tmp_path: Path, faults: DiskFaults, caplog: pytest.LogCaptureFixture, call: str
+    tmp_path: Path, faults: DiskFaults, caplog: pytest.LogCaptureFixture, call: str, stride: int
 ) -> None:
-    """The picture comes out afterwards, and its waiting is explained: a share of the next test."""
+    """Each error in each moment; the picture comes out afterwards, and its waiting is explained."""
     cases = [one for one in EVERYTHING if one[0] == call]
-    live_all(tmp_path, faults, caplog, cases[CALLS.index(call) % STRIDE :: STRIDE])
-
-
-@pytest.mark.slow
-@pytest.mark.whole
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("call", CALLS)
-def test_no_error_of_any_call_at_any_moment_ends_the_daemon(
-    tmp_path: Path, faults: DiskFaults, caplog: pytest.LogCaptureFixture, call: str
-) -> None:
-    """Each error in each moment."""
-    live_all(tmp_path, faults, caplog, [one for one in EVERYTHING if one[0] == call])
+    live_all(tmp_path, faults, caplog, cases[CALLS.index(call) % stride :: stride])
 
 
 def test_errors_of_calls_do_not_end_the_daemon(
