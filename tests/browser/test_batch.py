@@ -42,6 +42,13 @@ def count(shown: Window, name: str) -> int:
     return int(re.findall(r"\d+", text)[-1])
 
 
+def delete(kit: Kit, name: str) -> None:
+    """Another person deletes an uploaded picture."""
+    [picture] = found(kit, text=name)
+    kit.client.delete(f"/api/v1/pictures/{picture['upload']}")
+    assert wait_for(lambda: kit.state(picture["upload"]) == "not_found")
+
+
 def test_pictures_become_results(shown: Window, kit: Kit, tmp_path: Path):
     """Done, doubtful and failed ones are counted; thumbnails come; reasons are told."""
     paths = write_photos(tmp_path / "in", 4)
@@ -437,16 +444,35 @@ def test_a_folder_that_cannot_be_read_is_left_out(shown: Window, kit: Kit):
 
 
 def test_a_picture_that_is_deleted_meanwhile(shown: Window, kit: Kit, tmp_path: Path):
-    """Is told, and does not hold the batch up."""
-    kit_ids = []
+    """Is told on its card."""
     choose(shown, write_photos(tmp_path / "in", 2))
     await_ready(shown, 2)
-    kit_ids = [one["upload"] for one in kit.client.get("/api/v1/pictures").json()["pictures"]]
-    kit.client.delete(f"/api/v1/pictures/{kit_ids[0]}")
-    assert wait_for(lambda: kit.state(kit_ids[0]) == "not_found")
-    with shown.page.expect_download():
+    delete(kit, "photo-000")
+    shown.page.reload()
+
+    expect(shown.page.locator(".picture .reason")).to_have_text("It was deleted on the server.")
+    expect(shown.page.locator(".badge.is-done")).to_have_count(1)
+
+
+def test_a_picture_that_is_deleted_while_the_zip_is_asked_for(
+    shown: Window, kit: Kit, tmp_path: Path
+):
+    """Is told, and the others are saved."""
+    choose(shown, write_photos(tmp_path / "in", 2))
+    await_ready(shown, 2)
+
+    def delete_first(route: Route) -> None:
+        delete(kit, "photo-000")
+        route.continue_()
+
+    shown.page.route("**/api/v1/archives", delete_first)
+    with shown.page.expect_download() as download:
         shown.page.get_by_role("button", name="Save everything as a ZIP").click()
-    expect(shown.page.locator(".view-batch > .notice")).to_contain_text("1 are not there any more")
+
+    assert zipfile.ZipFile(download.value.path()).namelist() == ["photo-001.png"]
+    expect(shown.page.locator(".view-batch > .notice")).to_have_text(
+        "The download of 1 picture has begun. 1 picture was deleted on the server meanwhile."
+    )
 
 
 def test_by_keyboard_alone(shown: Window, kit: Kit, tmp_path: Path):

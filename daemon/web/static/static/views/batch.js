@@ -396,8 +396,8 @@ class BatchView {
     const pictures = this.batch.finished();
     try {
       const made = await saveZip(this.api, { pictures, originals: this.originals.checked, name: "pictures" });
-      const key = made.missing ? "batch.zip_missing" : "batch.zip_made";
-      this.tell(this.words(key, { count: number(pictures.length - made.missing), missing: number(made.missing) }));
+      const begun = this.words("batch.zip_made", { count: pictures.length - made.missing });
+      this.tell(made.missing ? `${begun} ${this.words("batch.zip_missing", { count: made.missing })}` : begun);
     } catch (error) {
       this.tellError(error);
     }
