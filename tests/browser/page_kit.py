@@ -30,7 +30,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 #: Of a viewer. It has a width once it knows its place; before that nothing is where it will be.
 CANVAS = ".viewer-canvas[width]"
 #: All that has changed is drawn when two frames have passed, however late the first one begins.
@@ -183,6 +183,7 @@ def window(
 def watched_page(context: BrowserContext, errors: list[str]) -> Page:
     """A new page, whose errors are collected."""
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if is_bad(line.text) else None)
     return page

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.disk.sync_threads import THREADS, Batch, Step, SyncThreads
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def names() -> list[str]:

@@ -49,7 +49,7 @@ def is_alive(pid: int) -> bool:
 def has_gone(file: Path) -> bool:
     """The process whose number a file holds; the system may take a moment."""
     number = int(file.read_text())
-    return wait_for(lambda: not is_alive(number), patience_s=5)
+    return wait_for(lambda: not is_alive(number), patience_s=50)
 
 
 def test_event_comes_on_standard_input(tmp_path: Path):

@@ -30,7 +30,7 @@ from tests.samples import NOW
 pytestmark = pytest.mark.webhooks
 
 KEY = b"0123456789abcdef"
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")

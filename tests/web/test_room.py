@@ -63,7 +63,7 @@ def test_an_upload_waits_for_room(full: Kit, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_uploads_that_wait_get_room_one_by_one(full: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """One place is given to one of them; the others wait on and are refused in the end."""
-    monkeypatch.setattr(limits, "ROOM_S", 6.0)  # room is made within
+    monkeypatch.setattr(limits, "ROOM_S", 10.0)  # room is made within
     looks = count_refusals(monkeypatch)
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(send, full, b"%d" % number) for number in range(4)]

@@ -33,7 +33,7 @@ from daemon.web.sources import OtherProcess, OwnProcess
 from daemon.worker.engines.direct import DirectEngine
 
 Json = dict[str, Any]  # Any: JSON
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0  # only a failing test, or a disk that stalls, waits that long
 
 
 def picture(side: int = 8) -> bytes:

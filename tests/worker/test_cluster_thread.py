@@ -140,18 +140,18 @@ def test_folders_that_a_reload_has_changed_are_seen_by_workers(
     engine = opened()
     new.mkdir()
     engine.wait_until_warm(lambda step: None)
-    assert wait_for((old / CANARY).exists, patience_s=20)
+    assert wait_for((old / CANARY).exists, patience_s=50)
     engine.use_folders([tmp_path, tmp_path], [new])
-    assert wait_for((new / CANARY).exists, patience_s=20)
-    assert wait_for(lambda: not (old / CANARY).exists(), patience_s=20)
+    assert wait_for((new / CANARY).exists, patience_s=50)
+    assert wait_for(lambda: not (old / CANARY).exists(), patience_s=50)
     [driver] = drivers
     [seat] = engine.crew.seats.values()
     engine.mailbox.put(engines.Turn(lambda: engine.keeper.ask(seat, "inspect_node")))
-    looked = wait_for(lambda: driver.request == NodeRequest((tmp_path,), (new,)), patience_s=20)
+    looked = wait_for(lambda: driver.request == NodeRequest((tmp_path,), (new,)), patience_s=50)
     engine.close()
 
     assert looked
-    assert wait_for(lambda: not (new / CANARY).exists(), patience_s=20)
+    assert wait_for(lambda: not (new / CANARY).exists(), patience_s=50)
 
 
 def test_clip_is_refused_with_what_to_do(opened: Callable[..., ClusterEngine], tmp_path: Path):
@@ -169,7 +169,7 @@ def test_clip_is_refused_with_what_to_do(opened: Callable[..., ClusterEngine], t
 def test_reports_are_told_by_node(opened: Callable[..., ClusterEngine]):
     """Load, memory, places and stages."""
     engine = opened()
-    assert wait_for(lambda: engine.load != {}, patience_s=20)
+    assert wait_for(lambda: engine.load != {}, patience_s=50)
 
     assert engine.load == {"alpha cpu": Load(1, 2.0, 3, 4)}
     assert engine.memory == {"alpha cpu": Memory(1, 2)}
@@ -186,8 +186,8 @@ def test_close_waits_for_what_is_in_work(
     [driver] = drivers
     driver.is_holding = True
     future = engine.submit(make_task(tmp_path))
-    assert wait_for(lambda: bool(driver.held), patience_s=20)
-    assert wait_for((tmp_path / "out" / CANARY).exists, patience_s=20)
+    assert wait_for(lambda: bool(driver.held), patience_s=50)
+    assert wait_for((tmp_path / "out" / CANARY).exists, patience_s=50)
     engine.drain()
     timer = threading.Timer(0.5, lambda: driver.finish(driver.held[0]))
     timer.start()
@@ -197,7 +197,7 @@ def test_close_waits_for_what_is_in_work(
     assert isinstance(future.result(0), Done)
     assert driver.is_closed
     assert engine.submit(make_task(tmp_path, "2")).result(0) == Cancelled()
-    assert wait_for(lambda: not (tmp_path / "out" / CANARY).exists(), patience_s=20)
+    assert wait_for(lambda: not (tmp_path / "out" / CANARY).exists(), patience_s=50)
 
 
 def test_what_only_a_person_can_mend_ends_the_start(opened: Callable[..., ClusterEngine]):
@@ -218,7 +218,7 @@ def test_cluster_that_is_away_does_not_end_the_start(
     engine.wait_until_warm(steps.append)
 
     assert engine.depth == 0
-    assert wait_for(lambda: engine.cluster.trouble == "no cluster answers at head:1", patience_s=20)
+    assert wait_for(lambda: engine.cluster.trouble == "no cluster answers at head:1", patience_s=50)
     assert "waiting for the cluster" in steps[0]
 
 
@@ -281,6 +281,6 @@ def test_thread_that_hangs_is_told(opened: Callable[..., ClusterEngine]):
     engine.mailbox.put(engines.Turn(lambda: gate.wait(30)))
     assert wait_for(
         lambda: list(engine.stalled(0.0, patience_s=1.0)) == ["thread cluster does not turn"],
-        patience_s=20,
+        patience_s=50,
     )
     gate.set()

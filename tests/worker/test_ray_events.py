@@ -165,7 +165,7 @@ def told_of(task: Task, act: Callable[[], object], *, max_bytes: int) -> list[An
     driver = RayDriver(told, Access("head:1", carried_bytes=max_bytes))  # type: ignore[arg-type]
     driver.workers[7] = Worker(act)
     driver.obey(Run(3, 7, task))
-    assert wait_for(lambda: bool(told), patience_s=20)
+    assert wait_for(lambda: bool(told), patience_s=50)
     driver.carriers.shutdown()
     assert driver.refs == {}
     return told
