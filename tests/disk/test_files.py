@@ -12,14 +12,9 @@ import pytest
 from daemon.disk import files, moves, syncs
 from daemon.errors import PictureError
 from daemon.jobs import Identity
-from tests.samples import names_in
+from tests.samples import names_in, open_count
 
 OPEN_FILES = Path("/proc/self/fd")
-
-
-def open_count() -> int:
-    """How many files this process holds open."""
-    return len(list(OPEN_FILES.iterdir()))
 
 
 # --- opening -----------------------------------------------------------------------------------

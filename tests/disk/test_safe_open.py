@@ -10,6 +10,7 @@ import pytest
 
 from daemon.disk import files, safe_open, syncs
 from daemon.errors import Blame, UntrustedPath, blame, describe
+from tests.samples import open_count
 
 JOB_ID = "01a3185c53e800007cdc01"
 NOBODY = 65534
@@ -189,7 +190,7 @@ def test_kernel_without_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_descriptors_are_closed(hot: Path, secret: Path) -> None:
     """After what goes well, and after what does not."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_count()
     for _ in range(5):
         files.identity(claimed(hot))
         with pytest.raises(FileNotFoundError), safe_open.folder(hot / "none"):
@@ -199,7 +200,7 @@ def test_descriptors_are_closed(hot: Path, secret: Path) -> None:
         with pytest.raises(UntrustedPath):
             files.identity(claimed(hot))
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_count() == before
 
 
 def test_error_names_the_number(hot: Path, secret: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from daemon.disk import safe_open, syncs
 from daemon.disk.sync_threads import THREADS
 from daemon.disk.syncs import ALONE_S, EARLY, MOST_OPEN, SLOW_S, Syncs
+from tests.samples import open_count
 
 
 def fast() -> float:
@@ -223,11 +224,6 @@ def test_trouble_of_what_has_begun_is_told_by_the_flush(
     later.flush()
 
 
-def open_descriptors() -> int:
-    """How many this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 @pytest.mark.parametrize("is_ill", [False, True], ids=["well", "ill"])
 def test_an_open_folder_is_synced_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_ill: bool
@@ -241,7 +237,7 @@ def test_an_open_folder_is_synced_as_it_is(
             raise OSError(errno.EIO, "the disk is ill")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    before = open_descriptors()
+    before = open_count()
     later = Syncs(fast)
     for name in ("a", "b", "a"):
         (tmp_path / name).mkdir(exist_ok=True)
@@ -256,12 +252,12 @@ def test_an_open_folder_is_synced_as_it_is(
         later.flush()
 
     assert calls == ["moved", "b"]
-    assert open_descriptors() == before
+    assert open_count() == before
 
 
 def test_a_folder_that_has_gone_is_not_kept_open(tmp_path: Path, synced: list[tuple[str, str]]):
     """Only the folder above is synced."""
-    before = open_descriptors()
+    before = open_count()
     later = Syncs(fast)
     (tmp_path / "a").mkdir()
     with safe_open.folder(tmp_path / "a", flags=safe_open.LISTED) as folder:
@@ -269,21 +265,21 @@ def test_a_folder_that_has_gone_is_not_kept_open(tmp_path: Path, synced: list[tu
     (tmp_path / "a").rmdir()
     later.replace(tmp_path / "a")
 
-    assert open_descriptors() == before
+    assert open_count() == before
     later.flush()
     assert [name for name, _ in synced] == [tmp_path.name]
 
 
 def test_only_so_many_folders_are_kept_open(tmp_path: Path, synced: list[tuple[str, str]]):
     """The others are found by their names when they are synced."""
-    before = open_descriptors()
+    before = open_count()
     later = Syncs(fast)
     for number in range(MOST_OPEN + 10):
         (tmp_path / f"{number}").mkdir()
         with safe_open.folder(tmp_path / f"{number}", flags=safe_open.LISTED) as folder:
             later.add_open(tmp_path / f"{number}", folder)
 
-    assert open_descriptors() == before + MOST_OPEN
+    assert open_count() == before + MOST_OPEN
     later.flush()
     assert [name for name, _ in synced] == [f"{number}" for number in range(MOST_OPEN + 10)]
-    assert open_descriptors() == before
+    assert open_count() == before

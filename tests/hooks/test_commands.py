@@ -21,6 +21,7 @@ from daemon.notices import (
 )
 from daemon.reporting.notify import for_children
 from tests.hooks.hooks_kit import notice, script
+from tests.samples import open_count
 from tests.system.daemon_process import wait_for
 
 ENVIRONMENT = {
@@ -254,7 +255,7 @@ def test_nothing_is_left_open(tmp_path: Path):
 def left_open() -> tuple[int, set[str]]:
     """How many descriptors this process has, and which children, those of other tests too."""
     children = (each.read_text() for each in Path("/proc/self/task").glob("*/children"))
-    return len(list(Path("/proc/self/fd").iterdir())), set(" ".join(children).split())
+    return open_count(), set(" ".join(children).split())
 
 
 def test_signals_are_as_usual(tmp_path: Path):

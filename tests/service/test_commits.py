@@ -34,7 +34,6 @@ def test_pictures_of_one_tick_share_four_commits(tmp_path: Path, faults: Faults)
     """Taken in, begun, noted, closed; not each picture by itself."""
     kit = Kit(tmp_path, is_held=True)
     kit.engine.depth = PICTURES
-    kit.service.parts.completion.clock = lambda: 0.0  # a slow machine closes results in two commits
     for number in range(PICTURES):
         kit.drop(f"{number}.jpg")
     commits(faults)
@@ -55,7 +54,6 @@ def test_results_of_one_tick_share_their_waits_for_the_disk(
     """The drop, the originals and the claims are synced once each; claims' own folders are gone."""
     kit = Kit(tmp_path, is_held=True)
     kit.engine.depth = PICTURES
-    kit.service.parts.completion.clock = lambda: 0.0
     for number in range(PICTURES):
         kit.drop(f"{number}.jpg")
     kit.pass_time(5)
