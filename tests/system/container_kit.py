@@ -145,10 +145,10 @@ def running(
 ) -> Iterator[Container]:
     """A hardened container; it is gone afterwards."""
     name = f"cvunetd-test-{os.getpid()}-{next(SERIALS)}"
-    # Its output is the log; that the machine has no systemd for timers is told on standard error.
-    podman("run", "--detach", "--name", name, *HARDENED, *options, image, *command)
     container = Container(name)
     try:
+        # It may complain that the machine has no systemd for timers.
+        checked("run", "--detach", "--name", name, *HARDENED, *options, image, *command)
         yield container
     finally:
         podman("kill", "--signal", "CONT", name)

@@ -635,7 +635,7 @@ def older(facts: NodeFacts) -> NodeFacts:
     ("change", "text", "mend"),
     [
         (blind, "cannot use", "mount it there, or name its place: worker.ray.paths"),
-        (behind, "its clock is at least 60", "timedatectl set-ntp true"),
+        (behind, "its clock is at least ", "timedatectl set-ntp true"),
         (older, "runs cvunetd 0.1", "pip install cvunet-daemon[ray]=="),
     ],
 )
